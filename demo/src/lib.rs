@@ -1,0 +1,1 @@
+//! Seeded workloads with a known answer.

@@ -1,0 +1,1 @@
+//! Kernel capture: what the host supports.

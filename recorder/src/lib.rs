@@ -1,0 +1,1 @@
+//! Sources, order, tree and capture: from the filesystem to the store.

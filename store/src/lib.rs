@@ -1,0 +1,1 @@
+//! The versioned-filesystem store of diffkeeper.
