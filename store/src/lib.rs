@@ -1,1 +1,4 @@
 //! The versioned-filesystem store of diffkeeper.
+
+pub mod compress;
+pub mod patch;
