@@ -1,4 +1,5 @@
 //! The versioned-filesystem store of diffkeeper.
 
+pub mod chunk;
 pub mod compress;
 pub mod patch;

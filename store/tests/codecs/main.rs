@@ -7,6 +7,7 @@
 )]
 
 mod bsdiff;
+mod chunk;
 mod compress;
 mod data;
 mod patch;
