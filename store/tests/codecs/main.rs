@@ -11,4 +11,5 @@ mod chunk;
 mod compress;
 mod data;
 mod patch;
+mod policy;
 mod ranges;
