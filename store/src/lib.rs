@@ -1,8 +1,34 @@
 //! The versioned-filesystem store of diffkeeper: names, nodes, versions and events of
 //! recorded sessions in an LSM, and what can be asked of them.
 
+mod blob;
 pub mod chunk;
 pub mod compress;
+mod content;
+mod db;
+mod density;
+mod encode;
+mod error;
+mod key;
+mod lookup;
 pub mod model;
 pub mod patch;
+mod paths;
 pub mod policy;
+mod reader;
+mod snapshot;
+mod statedir;
+mod store;
+mod writer;
+
+pub use content::{Content, ContentError, Encoded, Prepared, Seen, WHOLE_MAX};
+pub use db::{DbError, panic_is_guarded};
+pub use density::{Bucket, RESOLUTIONS};
+pub use encode::Malformed;
+pub use error::StoreError;
+pub use paths::{EventPaths, Paths};
+pub use reader::{Events, SessionReader};
+pub use snapshot::{Entry, Snapshot, State, components};
+pub use statedir::{FORMAT_VERSION, StateDirError};
+pub use store::Store;
+pub use writer::{Change, NewContent, Record, SessionWriter};

@@ -10,6 +10,7 @@ pub mod ranges;
 mod scan;
 mod varint;
 
+pub use crate::model::PatchCodec;
 pub use index::{Part, RangesIndex};
 pub use ranges::RangesEncoder;
 
@@ -33,9 +34,6 @@ pub enum CodecError {
         /// Length of the base, in bytes.
         base_len: u64,
     },
-    /// A codec number that this program does not know.
-    #[error("unknown patch codec {0}")]
-    UnknownCodec(u8),
 }
 
 impl CodecError {
@@ -44,39 +42,6 @@ impl CodecError {
             Ok(())
         } else {
             Err(Self::Length { expected, found })
-        }
-    }
-}
-
-/// How a patch is written. The numbers are part of the format and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum PatchCodec {
-    /// Splices at the same offset: [`ranges`].
-    Ranges = 0,
-    /// zstd with the old version as its prefix: [`prefix`].
-    Prefix = 1,
-    /// BSDIFF40, as `bspatch` reads it: [`bsdiff`].
-    Bsdiff = 2,
-}
-
-impl PatchCodec {
-    /// The number that stands for this codec on disk.
-    #[must_use]
-    pub const fn tag(self) -> u8 {
-        self as u8
-    }
-}
-
-impl TryFrom<u8> for PatchCodec {
-    type Error = CodecError;
-
-    fn try_from(tag: u8) -> Result<Self, CodecError> {
-        match tag {
-            0 => Ok(Self::Ranges),
-            1 => Ok(Self::Prefix),
-            2 => Ok(Self::Bsdiff),
-            _ => Err(CodecError::UnknownCodec(tag)),
         }
     }
 }

@@ -122,6 +122,12 @@ impl RangesEncoder {
         self.span.map(|(first, last)| (first, last - first))
     }
 
+    /// Whether the ranges have passed the limit: there is no payload to come.
+    #[must_use]
+    pub const fn has_given_up(&self) -> bool {
+        self.given_up
+    }
+
     /// The payload of a version of `new_len` bytes; `None` if the encoder gave up, or if a window
     /// went beyond that length.
     #[must_use]

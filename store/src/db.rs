@@ -1,0 +1,385 @@
+//! The one file that names fjall: keyspaces, checked records, atomic batches.
+//!
+//! Every value save blobs (their digest covers them) ends with the first four bytes of
+//! blake3 over keyspace, key and value, so that a record that was damaged, or stands
+//! under a key that is not its own, is an error and never data.
+
+use std::cell::Cell;
+use std::ops::{Bound, RangeBounds};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fjall::config::CompressionPolicy;
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
+};
+
+/// A named table of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Space {
+    Meta = 0,
+    Session = 1,
+    Event = 2,
+    Name = 3,
+    Node = 4,
+    Version = 5,
+    Blob = 6,
+    Process = 7,
+    Density = 8,
+}
+
+impl Space {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Meta, "meta"),
+        (Self::Session, "session"),
+        (Self::Event, "event"),
+        (Self::Name, "name"),
+        (Self::Node, "node"),
+        (Self::Version, "version"),
+        (Self::Blob, "blob"),
+        (Self::Process, "process"),
+        (Self::Density, "density"),
+    ];
+}
+
+/// What can go wrong below the records.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The database refuses, with its own words.
+    #[error("the database failed: {0}")]
+    Engine(#[from] fjall::Error),
+    /// The database met bytes it cannot have written and gave up.
+    #[error("the database is damaged: {0}")]
+    Panicked(String),
+    /// A record does not match its checksum.
+    #[error("a record of the {0} keyspace is damaged")]
+    Checksum(&'static str),
+    /// A file of the database could not be handled.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl DbError {
+    /// Whether the cause is a full disk or quota.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let kind = match self {
+            Self::Io { source, .. } | Self::Engine(fjall::Error::Io(source)) => source.kind(),
+            Self::Engine(fjall::Error::Storage(fjall::LsmError::Io(source))) => source.kind(),
+            _ => return false,
+        };
+        matches!(kind, StorageFull | QuotaExceeded)
+    }
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside the database, where a panic is caught and becomes an
+/// error; a panic hook asks this to stay silent.
+#[must_use]
+pub fn panic_is_guarded() -> bool {
+    GUARDED.get()
+}
+
+/// Runs a database call; damaged files make the engine panic in places, which must not
+/// take the program down.
+fn guard<T>(call: impl FnOnce() -> Result<T, fjall::Error>) -> Result<T, DbError> {
+    let outer = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outer);
+    match result {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(DbError::Panicked(panic_text(panic.as_ref()))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "unknown cause".into())
+}
+
+const CHECK_LEN: usize = 4;
+
+fn check(space: Space, key: &[u8], value: &[u8]) -> [u8; CHECK_LEN] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[space as u8]);
+    hasher.update(&(key.len() as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(value);
+    let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
+    [a, b, c, d]
+}
+
+/// A value as read, its checksum verified.
+#[derive(Clone)]
+pub(crate) struct Value {
+    bytes: fjall::Slice,
+    len: usize,
+}
+
+impl std::ops::Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// An open database.
+pub(crate) struct Db {
+    path: PathBuf,
+    database: Database,
+    spaces: Vec<Keyspace>,
+}
+
+const MEMTABLE: u64 = 8 << 20;
+const CACHE: u64 = 8 << 20;
+const JOURNAL: u64 = 64 << 20;
+/// Blobs from this size on live outside the tree, so that compactions leave them alone.
+const SEPARATE: u32 = 1024;
+
+fn options(space: Space) -> KeyspaceCreateOptions {
+    let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+    if space == Space::Blob {
+        let separation = KvSeparationOptions::default()
+            .separation_threshold(SEPARATE)
+            .compression(CompressionType::None);
+        return options
+            .data_block_compression_policy(CompressionPolicy::disabled())
+            .with_kv_separation(Some(separation));
+    }
+    options
+}
+
+impl Db {
+    /// Opens or creates the database in `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
+        guard(|| {
+            let database = Database::builder(path)
+                .cache_size(CACHE)
+                .worker_threads(2)
+                .max_journaling_size(JOURNAL)
+                .journal_compression(CompressionType::Lz4)
+                .open()?;
+            let spaces = Space::ALL
+                .iter()
+                .map(|(space, name)| database.keyspace(name, || options(*space)))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Self {
+                path: path.to_owned(),
+                database,
+                spaces,
+            })
+        })
+    }
+
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "open() fills one keyspace per Space"
+    )]
+    fn space(&self, space: Space) -> &Keyspace {
+        &self.spaces[space as usize]
+    }
+
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Value>, DbError> {
+        match guard(|| self.space(space).get(key))? {
+            Some(bytes) => verified(space, key, bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn contains(&self, space: Space, key: &[u8]) -> Result<bool, DbError> {
+        guard(|| self.space(space).contains_key(key))
+    }
+
+    /// The records of a range, from both ends.
+    pub(crate) fn range(&self, space: Space, range: impl RangeBounds<Vec<u8>>) -> Range {
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        Range {
+            space,
+            inner: self.space(space).range(bounds),
+        }
+    }
+
+    pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> Range {
+        Range {
+            space,
+            inner: self.space(space).prefix(prefix),
+        }
+    }
+
+    /// The last record that starts with `prefix` and whose key is at most `key`.
+    pub(crate) fn floor(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        key: Vec<u8>,
+    ) -> Result<Option<(Vec<u8>, Value)>, DbError> {
+        let range = (Bound::Included(prefix.to_vec()), Bound::Included(key));
+        self.range(space, range).next_back().transpose()
+    }
+
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch {
+            db: self,
+            inner: self.database.batch(),
+            bytes: 0,
+        }
+    }
+
+    /// Makes everything committed so far survive a power loss.
+    pub(crate) fn sync(&self) -> Result<(), DbError> {
+        guard(|| self.database.persist(PersistMode::SyncAll))
+    }
+
+    /// Writes all memtables out, closes, and empties the journals, which then repeat
+    /// only what the tables hold.
+    pub(crate) fn close(self) -> Result<(), DbError> {
+        guard(|| {
+            for space in &self.spaces {
+                space.rotate_memtable()?;
+            }
+            Ok(())
+        })?;
+        let flushed = self.wait_for_flush();
+        let path = self.path.clone();
+        drop(self);
+        if flushed {
+            empty_journals(&path)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn wait_for_flush(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let started = std::time::Instant::now();
+        while self.spaces.iter().any(|s| s.sealed_memtable_count() > 0) {
+            if started.elapsed() > PATIENCE {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        true
+    }
+}
+
+fn empty_journals(path: &Path) -> Result<(), DbError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DbError::Io { path, source }
+    };
+    for entry in std::fs::read_dir(path).map_err(io(path))? {
+        let file = entry.map_err(io(path))?.path();
+        if file.extension().is_some_and(|extension| extension == "jnl") {
+            let journal = std::fs::File::options().write(true).open(&file);
+            journal
+                .and_then(|journal| journal.set_len(0))
+                .map_err(io(&file))?;
+        }
+    }
+    Ok(())
+}
+
+fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbError> {
+    if space == Space::Blob {
+        let len = bytes.len();
+        return Ok(Value { bytes, len });
+    }
+    let damaged = DbError::Checksum(
+        Space::ALL
+            .get(space as usize)
+            .map_or("unknown", |(_, name)| name),
+    );
+    let Some((value, sum)) = bytes.split_last_chunk::<CHECK_LEN>() else {
+        return Err(damaged);
+    };
+    if check(space, key, value) != *sum {
+        return Err(damaged);
+    }
+    let len = value.len();
+    Ok(Value { bytes, len })
+}
+
+/// An iterator over checked records.
+pub(crate) struct Range {
+    space: Space,
+    inner: fjall::Iter,
+}
+
+impl Range {
+    fn checked(&self, guarded: Option<fjall::Guard>) -> Option<Result<(Vec<u8>, Value), DbError>> {
+        let (key, bytes) = match guard(|| guarded.map(fjall::Guard::into_inner).transpose()) {
+            Ok(pair) => pair?,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(verified(self.space, &key, bytes).map(|value| (key.to_vec(), value)))
+    }
+}
+
+impl Iterator for Range {
+    type Item = Result<(Vec<u8>, Value), DbError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match guard(|| Ok(self.inner.next())) {
+            Ok(next) => self.checked(next),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Range {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match guard(|| Ok(self.inner.next_back())) {
+            Ok(next) => self.checked(next),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// Records that become visible together or not at all.
+pub(crate) struct Batch<'db> {
+    db: &'db Db,
+    inner: fjall::OwnedWriteBatch,
+    bytes: usize,
+}
+
+impl Batch<'_> {
+    pub(crate) fn put(&mut self, space: Space, key: Vec<u8>, mut value: Vec<u8>) {
+        if space != Space::Blob {
+            let sum = check(space, &key, &value);
+            value.extend(sum);
+        }
+        self.bytes += key.len() + value.len();
+        self.inner.insert(self.db.space(space), key, value);
+    }
+
+    pub(crate) fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.inner.remove(self.db.space(space), key);
+    }
+
+    /// Key and value bytes collected so far.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Hands the batch to the operating system: it survives the death of this process,
+    /// not yet that of the machine.
+    pub(crate) fn commit(self) -> Result<(), DbError> {
+        let inner = self.inner.durability(Some(PersistMode::Buffer));
+        guard(|| inner.commit())
+    }
+}

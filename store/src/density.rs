@@ -1,0 +1,76 @@
+//! Density: how many events of each kind fell into each stretch of time, at several
+//! resolutions, so that a histogram never reads events.
+
+use std::collections::HashMap;
+
+use crate::db::{Batch, DbError, Space};
+use crate::encode::{Malformed, Put, Take};
+use crate::key;
+use crate::model::{Counts, OpKind, SessionId, Timestamp};
+
+/// Widths of the buckets, ns; the index is the resolution's number in keys.
+pub const RESOLUTIONS: [u64; 3] = [10_000_000, 1_000_000_000, 100_000_000_000];
+
+/// The buckets that events still fall into.
+#[derive(Default)]
+pub(crate) struct Density {
+    open: HashMap<(u8, u64), Counts>,
+}
+
+impl Density {
+    pub(crate) fn add(&mut self, time: Timestamp, kind: OpKind) {
+        for (resolution, width) in (0_u8..).zip(RESOLUTIONS) {
+            let bucket = time.0 / width;
+            let counts = self.open.entry((resolution, bucket)).or_default();
+            counts.add(kind, 1);
+        }
+    }
+
+    /// Writes all buckets; those that time has passed are forgotten afterwards.
+    pub(crate) fn flush(&mut self, session: SessionId, now: Timestamp, batch: &mut Batch<'_>) {
+        for ((resolution, bucket), counts) in &self.open {
+            let key = key::density(session, *resolution, *bucket);
+            batch.put(Space::Density, key, encode(counts));
+        }
+        self.open.retain(|(resolution, bucket), _| {
+            RESOLUTIONS
+                .get(usize::from(*resolution))
+                .is_some_and(|width| now.0 / width == *bucket)
+        });
+    }
+}
+
+fn encode(counts: &Counts) -> Vec<u8> {
+    let used = OpKind::ALL.iter().filter(|kind| counts.get(**kind) > 0);
+    let mut out = Vec::new();
+    for kind in used {
+        out.u8(kind.tag());
+        out.var(counts.get(*kind));
+    }
+    out
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Counts, Malformed> {
+    let mut take = Take::new(bytes, "density record");
+    let mut counts = Counts::default();
+    while !take.is_empty() {
+        counts.add(take.tagged(OpKind::from_tag)?, take.var()?);
+    }
+    Ok(counts)
+}
+
+/// A bucket's start and its counts.
+pub type Bucket = (Timestamp, Counts);
+
+pub(crate) fn bucket(
+    resolution: u8,
+    record: Result<(Vec<u8>, crate::db::Value), DbError>,
+) -> Result<Bucket, crate::StoreError> {
+    let (key, value) = record?;
+    let width = RESOLUTIONS
+        .get(usize::from(resolution))
+        .copied()
+        .unwrap_or(1);
+    let start = key::density_bucket(&key)?.saturating_mul(width);
+    Ok((Timestamp(start), decode(&value)?))
+}

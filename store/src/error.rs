@@ -1,0 +1,47 @@
+//! What can go wrong with a store as a whole.
+
+use crate::content::ContentError;
+use crate::db::DbError;
+use crate::encode::Malformed;
+use crate::model::{Seq, SessionId};
+use crate::statedir::StateDirError;
+
+/// A question to a store that has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory cannot be opened.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The database cannot be read or written.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A record is not what the format says.
+    #[error("the trace is damaged: {0}")]
+    Malformed(#[from] Malformed),
+    /// A content cannot be rebuilt.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The store holds no session with this number.
+    #[error("no session {} (there are: {known})", .wanted.0)]
+    NoSuchSession {
+        /// What was asked for.
+        wanted: SessionId,
+        /// What there is.
+        known: String,
+    },
+    /// The store holds no session at all.
+    #[error("the store holds no session yet")]
+    Empty,
+    /// The recorder died before it had seen the whole tree.
+    #[error(
+        "session {} ended before its baseline was complete: no state of it can be rebuilt",
+        .0.0
+    )]
+    NoBaseline(SessionId),
+    /// Part of the event log is missing.
+    #[error("the trace is damaged: no events from #{} on", .0.0)]
+    MissingEvents(Seq),
+    /// A directory contains itself.
+    #[error("the trace is damaged: a directory loop")]
+    Loop,
+}

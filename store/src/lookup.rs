@@ -1,0 +1,36 @@
+//! Versions and blobs of one session, as contents ask for them.
+
+use crate::blob;
+use crate::content::{ContentError, Lookup};
+use crate::db::Space;
+use crate::encode::decode_version;
+use crate::key;
+use crate::model::{Digest, SessionId, Version, VersionRef};
+use crate::store::Store;
+
+/// See [`Lookup`].
+#[derive(Clone, Copy)]
+pub(crate) struct SessionLookup<'s> {
+    store: &'s Store,
+    session: SessionId,
+}
+
+impl<'s> SessionLookup<'s> {
+    pub(crate) const fn new(store: &'s Store, session: SessionId) -> Self {
+        Self { store, session }
+    }
+}
+
+impl Lookup for SessionLookup<'_> {
+    fn version(&self, at: VersionRef) -> Result<Option<Version>, ContentError> {
+        let key = key::file_at(self.session, at.file, at.seq);
+        match self.store.db.get(Space::Version, &key)? {
+            Some(value) => Ok(Some(decode_version(&value)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ContentError> {
+        blob::read(&self.store.db, digest)
+    }
+}

@@ -1,0 +1,447 @@
+//! Recording a session: events and the states they lead to, in atomic batches.
+//!
+//! A batch holds a block of events with every `name`, `node`, `version` and `blob`
+//! record that belongs to them, and the session's new high-water mark: a trace never
+//! shows an event without its state, nor a state without its event.
+
+use std::io::Read;
+
+use crate::blob::PackedBlob;
+use crate::content::{ContentEncoder, ContentError, Encoded, Prepared, Seen, Sink};
+use crate::db::{Batch, Db, Space};
+use crate::density::Density;
+use crate::encode::{
+    BlockBuilder, encode_name, encode_node, encode_process, encode_progress, encode_seal,
+    encode_session, encode_version,
+};
+use crate::error::StoreError;
+use crate::key::{self, SessionPart};
+use crate::lookup::SessionLookup;
+use crate::model::{
+    Counts, Digest, Event, FileId, Node, Op, Process, ProcessId, Progress, Seal, Seq, Session,
+    SessionId, Timestamp, Version, VersionRef,
+};
+use crate::policy::Chain;
+use crate::store::Store;
+
+/// A batch is committed once it holds this many bytes.
+const FULL_BATCH: usize = 1 << 20;
+
+/// A state that an event led to.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A name now stands for a file, or for nothing.
+    Name {
+        /// The directory.
+        parent: FileId,
+        /// The entry.
+        name: Vec<u8>,
+        /// The file, `None` once the name is gone.
+        child: Option<FileId>,
+    },
+    /// A node's attributes or names are now these.
+    Node {
+        /// The file.
+        file: FileId,
+        /// Its state.
+        node: Node,
+    },
+    /// A file's content is now this.
+    Content {
+        /// The file.
+        file: FileId,
+        /// From [`SessionWriter::encode`] and its kin.
+        content: NewContent,
+    },
+}
+
+/// A content that is encoded but not yet part of the session.
+#[derive(Clone, Debug)]
+pub struct NewContent {
+    /// The version record and what changed.
+    pub encoded: Encoded,
+    chain: Option<Chain>,
+}
+
+impl NewContent {
+    /// A content that could not be had.
+    #[must_use]
+    pub const fn missing(version: Version) -> Self {
+        let encoded = Encoded {
+            version,
+            old_length: None,
+            changed: None,
+        };
+        Self {
+            encoded,
+            chain: None,
+        }
+    }
+}
+
+/// An event to be recorded; its `Seq` is given by the writer.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When; moved up to the time of the event before if it is earlier.
+    pub time: Timestamp,
+    /// Who.
+    pub process: Option<ProcessId>,
+    /// What it happened to.
+    pub file: Option<FileId>,
+    /// What happened.
+    pub op: Op,
+    /// The states it led to.
+    pub changes: Vec<Change>,
+}
+
+/// Writes one session.
+pub struct SessionWriter<'s> {
+    store: &'s Store,
+    session: SessionId,
+    pending: Pending<'s>,
+    block: BlockBuilder,
+    progress: Progress,
+    committed: Seq,
+    density: Density,
+    contents: ContentEncoder,
+}
+
+/// The batch that is being filled.
+struct Pending<'s> {
+    db: &'s Db,
+    batch: Batch<'s>,
+    /// Blobs of this batch, so that none is written twice.
+    blobs: std::collections::HashSet<Digest>,
+}
+
+impl<'s> Pending<'s> {
+    fn new(db: &'s Db) -> Self {
+        Self {
+            db,
+            batch: db.batch(),
+            blobs: std::collections::HashSet::new(),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.blobs.clear();
+        let full = std::mem::replace(&mut self.batch, self.db.batch());
+        Ok(full.commit()?)
+    }
+}
+
+impl Sink for Pending<'_> {
+    /// Blobs may be committed ahead of the records that name them, as nothing refers to
+    /// them until then; so one content never has to fit in a batch.
+    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
+        if let Some(value) = blob.value
+            && self.blobs.insert(blob.digest)
+        {
+            self.batch.put(Space::Blob, key::blob(&blob.digest), value);
+        }
+        Ok(())
+    }
+}
+
+/// Commits blobs on the way, for contents that do not fit in memory.
+struct Spill<'a, 's>(&'a mut Pending<'s>, Vec<PackedBlob>, usize);
+
+impl Sink for Spill<'_, '_> {
+    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
+        self.2 += blob.value.as_ref().map_or(0, Vec::len);
+        self.1.push(blob);
+        if self.2 > FULL_BATCH {
+            self.spill()?;
+        }
+        Ok(())
+    }
+}
+
+impl Spill<'_, '_> {
+    /// A batch of blobs alone: records that are pending stay pending.
+    fn spill(&mut self) -> Result<(), ContentError> {
+        let mut batch = self.0.db.batch();
+        for blob in self.1.drain(..) {
+            if let Some(value) = blob.value {
+                batch.put(Space::Blob, key::blob(&blob.digest), value);
+            }
+        }
+        self.2 = 0;
+        Ok(batch.commit()?)
+    }
+}
+
+impl<'s> SessionWriter<'s> {
+    pub(crate) fn new(store: &'s Store, session: &Session) -> Result<Self, StoreError> {
+        let mut writer = Self {
+            store,
+            session: session.id,
+            pending: Pending::new(&store.db),
+            block: BlockBuilder::default(),
+            progress: Progress {
+                last_seq: Seq::BASELINE,
+                last_time: Timestamp::default(),
+                baseline_done: false,
+                counts: Counts::default(),
+                chain: Digest::of(b""),
+            },
+            committed: Seq::BASELINE,
+            density: Density::default(),
+            contents: ContentEncoder::new(),
+        };
+        writer.begin(session)?;
+        Ok(writer)
+    }
+
+    fn begin(&mut self, session: &Session) -> Result<(), StoreError> {
+        let key = key::session(self.session, SessionPart::Info);
+        self.pending
+            .batch
+            .put(Space::Session, key, encode_session(session));
+        self.commit()
+    }
+
+    /// Rewrites what was not known when the session began: its clock anchors are those
+    /// of the command's start, which comes after the baseline.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn restate(&mut self, session: &Session) -> Result<(), StoreError> {
+        self.begin(session)
+    }
+
+    /// Adds to the baseline, the state before the first event.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn baseline(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.put(Seq::BASELINE, changes);
+        if self.pending.batch.bytes() > FULL_BATCH {
+            self.pending.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the baseline.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn baseline_done(&mut self) -> Result<(), StoreError> {
+        self.progress.baseline_done = true;
+        self.commit()
+    }
+
+    /// Records an event. It is safe from a crash after the next commit.
+    ///
+    /// # Errors
+    /// A failing database, when the batch was full.
+    pub fn append(&mut self, record: Record) -> Result<Seq, StoreError> {
+        let seq = self.progress.last_seq.next();
+        let time = record.time.max(self.progress.last_time);
+        let event = Event {
+            seq,
+            time,
+            process: record.process,
+            file: record.file,
+            op: record.op,
+        };
+        self.progress.last_seq = seq;
+        self.progress.last_time = time;
+        self.progress.counts.add(event.op.kind(), 1);
+        self.density.add(time, event.op.kind());
+        self.block.push(&event);
+        self.put(seq, record.changes);
+        if self.block.is_full() || self.pending.batch.bytes() > FULL_BATCH {
+            self.commit()?;
+        }
+        Ok(seq)
+    }
+
+    fn put(&mut self, seq: Seq, changes: Vec<Change>) {
+        let session = self.session;
+        for change in changes {
+            match change {
+                Change::Name {
+                    parent,
+                    name,
+                    child,
+                } => {
+                    let key = key::name(session, parent, &name, seq);
+                    self.pending.batch.put(Space::Name, key, encode_name(child));
+                }
+                Change::Node { file, node } => {
+                    let key = key::file_at(session, file, seq);
+                    self.pending.batch.put(Space::Node, key, encode_node(&node));
+                }
+                Change::Content { file, content } => {
+                    let key = key::file_at(session, file, seq);
+                    let version = &content.encoded.version;
+                    let value = encode_version(version);
+                    self.pending.batch.put(Space::Version, key, value);
+                    self.contents.settle(file, seq, version, content.chain);
+                }
+            }
+        }
+    }
+
+    /// Records who a process is; may be called again when more is known.
+    pub fn process(&mut self, id: ProcessId, process: &Process) {
+        let key = key::process(self.session, id);
+        let value = encode_process(process);
+        self.pending.batch.put(Space::Process, key, value);
+    }
+
+    /// Makes everything appended so far safe from a crash of this process.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if let Some(first) = self.block.first_seq()
+            && let Some((block, plain)) = self.block.finish()
+        {
+            let key = key::event(self.session, first);
+            self.pending.batch.put(Space::Event, key, block);
+            self.progress.chain = extend_chain(&self.progress.chain, &plain);
+        }
+        let now = self.progress.last_time;
+        self.density
+            .flush(self.session, now, &mut self.pending.batch);
+        let key = key::session(self.session, SessionPart::Progress);
+        let value = encode_progress(&self.progress);
+        self.pending.batch.put(Space::Session, key, value);
+        self.pending.commit()?;
+        self.committed = self.progress.last_seq;
+        Ok(())
+    }
+
+    /// Whether events wait for a commit.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.block.is_empty()
+    }
+
+    /// How far the session has got.
+    #[must_use]
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Length and digest of the last content of a file.
+    #[must_use]
+    pub fn last_content(&self, file: FileId) -> Option<(u64, Option<Digest>)> {
+        self.contents.last(file)
+    }
+
+    /// Lets the first content of `file` be stored as a change of `predecessor`'s last.
+    pub fn succeed(&mut self, file: FileId, predecessor: FileId) {
+        self.contents.succeed(file, predecessor);
+    }
+
+    /// Encodes the next content of a file; `None` if it is what the file held.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn encode(
+        &mut self,
+        file: FileId,
+        bytes: &[u8],
+        seen: Seen,
+    ) -> Result<Option<NewContent>, StoreError> {
+        self.commit_base(file)?;
+        let lookup = SessionLookup::new(self.store, self.session);
+        let next = (file, bytes, seen);
+        let encoded = self
+            .contents
+            .whole(&self.store.db, &lookup, next, &mut self.pending)?;
+        Ok(encoded.map(|(encoded, chain)| NewContent {
+            encoded,
+            chain: Some(chain),
+        }))
+    }
+
+    /// Takes over a content that was prepared on another thread.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn adopt(
+        &mut self,
+        file: FileId,
+        prepared: Prepared,
+        seen: Seen,
+    ) -> Result<NewContent, StoreError> {
+        let (encoded, chain) = self
+            .contents
+            .keyframe(file, prepared, seen, &mut self.pending)?;
+        Ok(NewContent {
+            encoded,
+            chain: Some(chain),
+        })
+    }
+
+    /// Encodes the next content of a file that is too long for memory: `open` gives a
+    /// reader from its start, and is called again if a second pass is needed. `None` if
+    /// it is what the file held.
+    ///
+    /// # Errors
+    /// A failing database, or what the reader reports.
+    pub fn encode_long<R: Read>(
+        &mut self,
+        file: FileId,
+        seen: Seen,
+        mut open: impl FnMut() -> std::io::Result<R>,
+    ) -> Result<Option<NewContent>, StoreError> {
+        self.commit_base(file)?;
+        let lookup = SessionLookup::new(self.store, self.session);
+        let db = &self.store.db;
+        let mut sink = Spill(&mut self.pending, Vec::new(), 0);
+        let mut reader = open().map_err(ContentError::Io)?;
+        let next = (file, &mut reader as &mut dyn Read, seen);
+        let (encoded, chain) = match self.contents.ranges(db, &lookup, next, &mut sink)? {
+            Some(done) => done,
+            None => {
+                let mut reader = open().map_err(ContentError::Io)?;
+                let next = (file, &mut reader as &mut dyn Read, seen);
+                self.contents.chunked(db, next, &mut sink)?
+            }
+        };
+        sink.spill()?;
+        let last = self.contents.last(file).and_then(|(_, digest)| digest);
+        let same = last.is_some() && last == encoded.version.digest;
+        Ok((!same).then_some(NewContent {
+            encoded,
+            chain: Some(chain),
+        }))
+    }
+
+    /// A base can only be read back once it is committed.
+    fn commit_base(&mut self, file: FileId) -> Result<(), StoreError> {
+        match self.contents.base(file) {
+            Some(VersionRef { seq, .. }) if seq > self.committed => self.commit(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the session in order.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn seal(mut self, mut seal: Seal) -> Result<Progress, StoreError> {
+        self.commit()?;
+        seal.root = self.progress.chain;
+        let key = key::session(self.session, SessionPart::Seal);
+        self.pending
+            .batch
+            .put(Space::Session, key, encode_seal(&seal));
+        self.pending.commit()?;
+        Ok(self.progress)
+    }
+}
+
+/// The running hash over a session's blocks: blake3 of the hash so far and the plain
+/// block.
+pub(crate) fn extend_chain(chain: &Digest, plain: &[u8]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&chain.0);
+    hasher.update(plain);
+    Digest(*hasher.finalize().as_bytes())
+}
