@@ -54,6 +54,7 @@ fn normal_forms() {
             r#"path:"a(b)*.log" path:. path:x*/"#,
             r#"path:"a(b)*.log" path:. path:x*/**"#,
         ),
+        (r#""a\"b""#, r#""a\"b""#),
         (r#""\u{1b}[2J\xff""#, r#""\x1b[2J\xff""#),
         ("/a b/ exe:/bin/go", r#"exe:"/bin/go" /a b/"#),
     ] {
@@ -106,6 +107,7 @@ fn refusals_say_where_and_what() {
         ),
         ("path:/(/", 5, "unclosed group"),
         ("path://", 5, "an empty regular expression"),
+        ("path:/\\w{99}/", 5, "too large: over 1 MiB"),
         ("path:/\\w{9999}/", 5, "too large"),
         ("path:a[", 5, "unclosed character class"),
         ("path:[ä]", 5, "[...] takes ASCII only"),
