@@ -1,0 +1,153 @@
+//! Sizes in bytes, as people read and write them.
+
+use crate::decimal::Decimal;
+use crate::model::escape;
+
+/// The units that [`parse_bytes`] takes, with their bytes.
+const UNITS: [(&str, u64); 9] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+/// The binary units above the byte, smallest first.
+const BINARY: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
+/// A text that is not a size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    /// It does not begin with a number.
+    #[error("expected a size such as 4096, 13B or 1.5MiB, found \"{}\"", escape(.0.as_bytes()))]
+    Number(String),
+    /// The number is followed by something else than a unit.
+    #[error("\"{}\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, KB, MB, GB or TB", escape(.0.as_bytes()))]
+    Unit(String),
+    /// It is above `u64::MAX` bytes.
+    #[error("a size above {} bytes", u64::MAX)]
+    TooLarge,
+}
+
+/// Shows a size: whole bytes below 1 KiB (`13B`), else the largest binary unit with one
+/// decimal, rounded to the nearest (`4.0KiB`, `1.2MiB`).
+#[must_use]
+pub fn format_bytes(bytes: u64) -> String {
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut unit = 1_u128 << 10;
+    for name in BINARY {
+        let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
+        if tenths < 10_240 {
+            return format!("{}.{}{name}", tenths / 10, tenths % 10);
+        }
+        unit <<= 10;
+    }
+    format!("{bytes}B")
+}
+
+/// Reads a size in bytes: a decimal number and a unit, which may be left out for bytes
+/// (`4096`, `13B`, `1.5 MiB`, `4KB`); the case of the letters does not matter. A product
+/// that is no whole number of bytes is rounded to the nearest.
+///
+/// # Errors
+/// See [`SizeError`].
+pub fn parse_bytes(text: &str) -> Result<u64, SizeError> {
+    let number = Decimal::read(text).ok_or_else(|| SizeError::Number(text.to_owned()))?;
+    let name = number.rest.trim();
+    let unit = UNITS
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map_or_else(|| name.is_empty().then_some(1), |(_, unit)| Some(*unit))
+        .ok_or_else(|| SizeError::Unit(name.to_owned()))?;
+    Ok(number.times(unit).ok_or(SizeError::TooLarge)?.value)
+}
+
+/// A text that [`parse_bytes`] reads back as exactly `bytes`, with the largest binary
+/// unit that divides it.
+pub(crate) fn exact_bytes(bytes: u64) -> String {
+    UNITS[1..5]
+        .iter()
+        .rev()
+        .find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit))
+        .map_or_else(
+            || bytes.to_string(),
+            |(name, unit)| format!("{}{name}", bytes / unit),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::{SizeError, exact_bytes, format_bytes, parse_bytes};
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_are_shown_short() {
+        for (bytes, shown) in [
+            (0, "0B"),
+            (13, "13B"),
+            (1023, "1023B"),
+            (1024, "1.0KiB"),
+            (4096, "4.0KiB"),
+            (1_048_575, "1.0MiB"),
+            (1_258_291, "1.2MiB"),
+            (5 << 40, "5.0TiB"),
+            (u64::MAX, "16.0EiB"),
+        ] {
+            assert_eq!(format_bytes(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("13B", 13),
+            ("1MiB", 1 << 20),
+            ("1mib", 1 << 20),
+            ("1.5 KiB", 1536),
+            ("4KB", 4000),
+            ("2GB", 2_000_000_000),
+            ("1.2MiB", 1_258_291),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_what_is_wrong() {
+        assert_eq!(parse_bytes("1M"), Err(SizeError::Unit("M".into())));
+        assert_eq!(parse_bytes("-1"), Err(SizeError::Number("-1".into())));
+        assert_eq!(parse_bytes(""), Err(SizeError::Number(String::new())));
+        assert_eq!(parse_bytes("99999999TiB"), Err(SizeError::TooLarge));
+        assert_eq!(
+            parse_bytes("1\u{1b}[2J").unwrap_err().to_string(),
+            "\"\\x1b[2J\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, KB, MB, GB or TB"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn exact_texts_read_back(bytes: u64, shift in 0..64) {
+            let bytes = bytes >> shift;
+            prop_assert_eq!(parse_bytes(&exact_bytes(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn shown_sizes_are_within_half_a_tenth(bytes in 0..1_u64 << 50) {
+            let back = parse_bytes(&format_bytes(bytes)).unwrap();
+            prop_assert!(back.abs_diff(bytes) <= bytes / 20, "{bytes} {back}");
+        }
+
+        #[test]
+        fn any_text_is_answered(text: String) {
+            let _ = parse_bytes(&text);
+        }
+    }
+}
