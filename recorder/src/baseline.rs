@@ -1,0 +1,304 @@
+//! The baseline: the scan before the command starts, the ground every chain stands on.
+//!
+//! Directories are listed one after the other; contents are read, hashed and compressed
+//! on all processors, a bounded amount at a time.
+
+use std::path::{Path, PathBuf};
+
+use diffkeeper_store::model::{FileId, GapReason, Kind, MissingReason, NodeIdent, Place};
+use diffkeeper_store::{Change, ContentError, Prepared, Store, StoreError, WHOLE_MAX};
+use rayon::prelude::*;
+
+use crate::probe::{self, Large, Read, Stat};
+use crate::recording::{Recording, node_of};
+use crate::scan::{is_gone, names};
+use crate::tree::ReadState;
+
+/// Bytes of content that are read at a time, before they are written.
+const BATCH_BYTES: u64 = 16 << 20;
+/// Files that are read at a time.
+const BATCH_FILES: usize = 512;
+
+/// Follows a recording from outside. All methods may be called from any thread.
+pub trait Progress: Sync {
+    /// The baseline holds so many files and bytes so far.
+    fn baseline(&self, files: u64, bytes: u64) {
+        let _ = (files, bytes);
+    }
+
+    /// The baseline is complete; the command starts.
+    fn baseline_done(&self) {}
+
+    /// The recorder has a fault that does not stop the command.
+    fn fault(&self, text: &str) {
+        let _ = text;
+    }
+}
+
+/// What the scan could not take.
+type Losses = Vec<(FileId, PathBuf, GapReason)>;
+
+/// Why a baseline ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BaselineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+struct Scan<'r, 's> {
+    recording: &'r mut Recording<'s>,
+    progress: &'r dyn Progress,
+    interrupted: &'r dyn Fn() -> bool,
+    waiting: Vec<Waiting>,
+    waiting_bytes: u64,
+    files: u64,
+    bytes: u64,
+    losses: Losses,
+}
+
+struct Waiting {
+    file: FileId,
+    path: PathBuf,
+    ident: NodeIdent,
+}
+
+/// Scans every root and writes the baseline. What could not be read becomes gaps, the
+/// first events of the session.
+pub(crate) fn scan(
+    recording: &mut Recording<'_>,
+    progress: &dyn Progress,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<(), BaselineError> {
+    let mut scan = Scan {
+        recording,
+        progress,
+        interrupted,
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        files: 0,
+        bytes: 0,
+        losses: Vec::new(),
+    };
+    scan.roots()?;
+    scan.read_waiting()?;
+    let losses = std::mem::take(&mut scan.losses);
+    recording.writer.baseline_done()?;
+    for (file, path, reason) in losses {
+        recording.lose(file, &path, reason)?;
+    }
+    progress.baseline_done();
+    Ok(())
+}
+
+impl Scan<'_, '_> {
+    fn roots(&mut self) -> Result<(), BaselineError> {
+        let top = self.recording.tree.node_change(FileId::TOP);
+        self.recording.writer.baseline(vec![top])?;
+        let roots = self.recording.scope.roots().to_vec();
+        for root in roots {
+            let dir = if root.label.is_empty() {
+                FileId::TOP
+            } else {
+                let place = Place {
+                    parent: FileId::TOP,
+                    name: root.label,
+                };
+                match self.node(&root.path) {
+                    Some((_, node)) => {
+                        let (file, changes) = self.recording.tree.add(&place, node);
+                        self.recording.writer.baseline(changes)?;
+                        file
+                    }
+                    None => continue,
+                }
+            };
+            self.below(dir, &root.path)?;
+        }
+        Ok(())
+    }
+
+    fn node(&self, path: &Path) -> Option<(Stat, diffkeeper_store::model::Node)> {
+        let stat = probe::stat(path).ok().flatten()?;
+        let parts = probe::node(path, &stat).ok().flatten()?;
+        Some((stat, node_of(&stat, parts)))
+    }
+
+    fn below(&mut self, dir: FileId, path: &Path) -> Result<(), BaselineError> {
+        let mut stack = vec![(dir, path.to_owned())];
+        while let Some((dir, path)) = stack.pop() {
+            if (self.interrupted)() {
+                return Err(BaselineError::Interrupted);
+            }
+            match names(&path) {
+                Ok(mut names) => {
+                    names.sort_unstable();
+                    for name in names {
+                        let place = Place { parent: dir, name };
+                        stack.extend(self.entry(&place)?);
+                    }
+                }
+                Err(error) if is_gone(&error) => {}
+                Err(error) => {
+                    tracing::debug!(?path, %error, "cannot list");
+                    self.losses.push((dir, path, GapReason::Unreadable));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one entry; gives a directory that has to be listed.
+    fn entry(&mut self, place: &Place) -> Result<Option<(FileId, PathBuf)>, BaselineError> {
+        let Some(path) = self.recording.tree.place_path(place) else {
+            return Ok(None);
+        };
+        if !self.recording.scope.covers(&path) {
+            return Ok(None);
+        }
+        let Some((stat, node)) = self.node(&path) else {
+            return Ok(None);
+        };
+        let tree = &mut self.recording.tree;
+        if let Some(file) = tree.by_ident(&stat.ident).filter(|_| stat.kind != Kind::Dir) {
+            let changes = tree.link(file, place);
+            self.recording.writer.baseline(changes)?;
+            return Ok(None);
+        }
+        let (file, changes) = tree.add(place, node);
+        if let Some(known) = tree.get_mut(file) {
+            known.looked = Some(stat.ctime);
+        }
+        self.recording.writer.baseline(changes)?;
+        self.files += 1;
+        match stat.kind {
+            Kind::Dir => return Ok(Some((file, path))),
+            Kind::File => {
+                let ident = stat.ident;
+                self.waiting.push(Waiting { file, path, ident });
+                self.waiting_bytes += stat.size.min(WHOLE_MAX);
+            }
+            _ => {}
+        }
+        if self.waiting_bytes > BATCH_BYTES || self.waiting.len() >= BATCH_FILES {
+            self.read_waiting()?;
+        }
+        Ok(None)
+    }
+
+    fn read_waiting(&mut self) -> Result<(), BaselineError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        let store = self.recording.store;
+        let taken: Vec<Taken> = waiting
+            .par_iter()
+            .map_init(Vec::new, |buffer, waiting| take(store, waiting, buffer))
+            .collect();
+        for (waiting, taken) in waiting.into_iter().zip(taken) {
+            self.keep(waiting, taken)?;
+        }
+        self.progress.baseline(self.files, self.bytes);
+        Ok(())
+    }
+
+    fn keep(&mut self, waiting: Waiting, taken: Taken) -> Result<(), BaselineError> {
+        let Waiting { file, path, .. } = waiting;
+        match taken {
+            Taken::Prepared(prepared, read) => {
+                self.bytes += prepared.len();
+                let seen = self.recording.seen(&read.stat);
+                let content = self.recording.writer.adopt(file, prepared, seen)?;
+                let change = Change::Content { file, content };
+                self.recording.writer.baseline(vec![change])?;
+                self.mark(file, read);
+                Ok(())
+            }
+            Taken::Large(large) => self.keep_long(file, path, &large),
+            Taken::Lost(reason) => self.lose(file, path, reason),
+            Taken::Failed(error) => Err(BaselineError::Store(error.into())),
+        }
+    }
+
+    fn mark(&mut self, file: FileId, read: ReadState) {
+        if let Some(known) = self.recording.tree.get_mut(file) {
+            known.read = Some(read);
+        }
+    }
+
+    fn keep_long(
+        &mut self,
+        file: FileId,
+        path: PathBuf,
+        large: &Large,
+    ) -> Result<(), BaselineError> {
+        let seen = self.recording.seen(&large.stat);
+        let open = || {
+            let mut file = large.file.try_clone()?;
+            std::io::Seek::rewind(&mut file)?;
+            Ok(file)
+        };
+        let content = match self.recording.writer.encode_long(file, seen, open) {
+            Ok(content) => content,
+            Err(StoreError::Content(ContentError::Io(_))) => {
+                return self.lose(file, path, GapReason::Unreadable);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Ok(Some(racy)) = large.recheck() else {
+            return self.lose(file, path, GapReason::Torn);
+        };
+        if let Some(content) = content {
+            let change = Change::Content { file, content };
+            self.recording.writer.baseline(vec![change])?;
+        }
+        self.bytes += large.stat.size;
+        let stat = large.stat;
+        self.mark(file, ReadState { stat, racy });
+        self.progress.baseline(self.files, self.bytes);
+        Ok(())
+    }
+
+    fn lose(
+        &mut self,
+        file: FileId,
+        path: PathBuf,
+        reason: GapReason,
+    ) -> Result<(), BaselineError> {
+        let missing = match reason {
+            GapReason::Torn => MissingReason::Torn,
+            GapReason::Vanished => MissingReason::Vanished,
+            _ => MissingReason::Unreadable,
+        };
+        let content = Recording::missing(missing, 0);
+        let change = Change::Content { file, content };
+        self.recording.writer.baseline(vec![change])?;
+        self.losses.push((file, path, reason));
+        Ok(())
+    }
+}
+
+enum Taken {
+    Prepared(Prepared, ReadState),
+    Large(Large),
+    Lost(GapReason),
+    Failed(ContentError),
+}
+
+/// Reads and packs one file; runs on any thread.
+fn take(store: &Store, waiting: &Waiting, buffer: &mut Vec<u8>) -> Taken {
+    let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+    match probe::read_stable(&waiting.path, &waiting.ident, limit, buffer) {
+        Read::Stable { stat, racy } => match store.prepare(buffer) {
+            Ok(prepared) => Taken::Prepared(prepared, ReadState { stat, racy }),
+            Err(error) => Taken::Failed(error),
+        },
+        Read::Large(large) => Taken::Large(large),
+        Read::Torn => Taken::Lost(GapReason::Torn),
+        Read::Gone | Read::Replaced => Taken::Lost(GapReason::Vanished),
+        Read::Unreadable(error) => {
+            tracing::debug!(path = ?waiting.path, %error, "cannot read");
+            Taken::Lost(GapReason::Unreadable)
+        }
+    }
+}

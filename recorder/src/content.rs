@@ -1,0 +1,280 @@
+//! Reading contents: a stable read becomes a version; what cannot be read now is put
+//! off, and what can never be read is a gap.
+
+use std::io::Seek;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diffkeeper_store::model::{
+    FileId, GapReason, MissingReason, Op, Provenance, Repr, UnixTime, Version,
+};
+use diffkeeper_store::policy::Load;
+use diffkeeper_store::{Change, ContentError, NewContent, Seen, StoreError, WHOLE_MAX};
+
+use crate::look::Reading;
+use crate::probe::{self, Large, Read, Stat};
+use crate::recording::Recording;
+use crate::tree::ReadState;
+
+/// A file that changes under every read is tried again at these growing distances, and
+/// a gap is recorded after as many.
+const TORN_TRIES: u32 = 6;
+const TORN_PAUSE: Duration = Duration::from_millis(5);
+/// After a racy read, the file is looked at again once its clock must have moved on.
+const RACY_PAUSE: Duration = Duration::from_millis(20);
+/// A file is read again at the earliest after this many times what the last read took,
+/// so that one that is written without pause does not take the whole recorder.
+const READ_SHARE: u32 = 4;
+/// Longest time a read of a file that fits in memory is put off for that reason.
+const READ_PAUSE: Duration = Duration::from_millis(200);
+
+impl Recording<'_> {
+    /// Reads a file and records its content if it is another one than before.
+    pub(crate) fn read(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        reading: Reading,
+    ) -> Result<(), StoreError> {
+        if reading != Reading::Final && self.is_too_soon(file) {
+            return Ok(());
+        }
+        self.deferred.remove(&file);
+        let Some(ident) = self.tree.get(file).map(|known| known.node.ident) else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+        let outcome = probe::read_stable(path, &ident, limit, &mut buffer);
+        let result = match outcome {
+            Read::Stable { stat, racy } => {
+                let seen = self.seen(&stat);
+                let content = self.writer.encode(file, &buffer, seen)?;
+                self.keep(file, content, ReadState { stat, racy })
+            }
+            Read::Large(large) => self.read_long(file, path, &large, reading),
+            Read::Torn => self.torn(file, path, reading),
+            // The name has moved on; what it moved to, or its removal, is announced.
+            Read::Gone | Read::Replaced => {
+                self.mark_unread(file);
+                Ok(())
+            }
+            Read::Unreadable(error) => {
+                tracing::debug!(?path, %error, "cannot read");
+                self.lose(file, path, GapReason::Unreadable)
+            }
+        };
+        self.buffer = buffer;
+        self.pace(file, started.elapsed());
+        result
+    }
+
+    pub(crate) fn mark_unread(&mut self, file: FileId) {
+        if let Some(known) = self.tree.get_mut(file) {
+            known.read = None;
+            known.changed = true;
+        }
+    }
+
+    pub(crate) fn seen(&self, stat: &Stat) -> Seen {
+        Seen {
+            mtime: stat.mtime,
+            sparse: stat.sparse(),
+            provenance: Provenance::Observed,
+            load: if self.busy { Load::Busy } else { Load::Calm },
+        }
+    }
+
+    /// The content of a file that was just created: none. What was written into it
+    /// since is a write of its own.
+    pub(crate) fn first_content(
+        &mut self,
+        file: FileId,
+        mtime: UnixTime,
+    ) -> Result<Option<NewContent>, StoreError> {
+        let seen = Seen {
+            mtime,
+            sparse: false,
+            provenance: Provenance::Observed,
+            load: Load::Calm,
+        };
+        self.writer.encode(file, b"", seen)
+    }
+
+    /// A version without content.
+    pub(crate) fn missing(reason: MissingReason, length: u64) -> NewContent {
+        NewContent::missing(Version {
+            length,
+            digest: None,
+            provenance: Provenance::Observed,
+            mtime: UnixTime::default(),
+            sparse: false,
+            redacted: false,
+            repr: Repr::Missing(reason),
+        })
+    }
+
+    /// Records a content that was read, and what the file was at that moment.
+    fn keep(
+        &mut self,
+        file: FileId,
+        content: Option<NewContent>,
+        read: ReadState,
+    ) -> Result<(), StoreError> {
+        let stat = read.stat;
+        let Some(known) = self.tree.get_mut(file) else {
+            return Ok(());
+        };
+        known.read = Some(read);
+        known.lost = false;
+        known.torn = 0;
+        if read.racy {
+            self.deferred.insert(file, Instant::now() + RACY_PAUSE);
+        }
+        let Some(content) = content else {
+            return Ok(());
+        };
+        known.changed = true;
+        known.node.mtime = stat.mtime;
+        self.note_found(file);
+        let op = write_op(&content, stat.size);
+        let changes = vec![Change::Content { file, content }];
+        self.emit(self.now(), Some(file), op, changes).map(drop)
+    }
+
+    fn read_long(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        large: &Large,
+        reading: Reading,
+    ) -> Result<(), StoreError> {
+        let seen = self.seen(&large.stat);
+        let open = || {
+            let mut file = large.file.try_clone()?;
+            file.rewind()?;
+            Ok(file)
+        };
+        let content = match self.writer.encode_long(file, seen, open) {
+            Err(StoreError::Content(ContentError::Io(error))) => {
+                tracing::debug!(?path, %error, "cannot read");
+                return self.lose(file, path, GapReason::Unreadable);
+            }
+            content => content?,
+        };
+        match large.recheck() {
+            Ok(Some(racy)) => {
+                let stat = large.stat;
+                self.keep(file, content, ReadState { stat, racy })
+            }
+            _ => self.torn(file, path, reading),
+        }
+    }
+
+    /// The file changed while it was read: nothing of that is recorded.
+    fn torn(&mut self, file: FileId, path: &Path, reading: Reading) -> Result<(), StoreError> {
+        let Some(known) = self.tree.get_mut(file) else {
+            return Ok(());
+        };
+        known.read = None;
+        known.changed = true;
+        known.torn += 1;
+        let torn = known.torn;
+        let pause = TORN_PAUSE * 2_u32.pow(torn.min(8));
+        self.deferred.insert(file, Instant::now() + pause);
+        if torn >= TORN_TRIES || reading == Reading::Final {
+            return self.lose(file, path, GapReason::Torn);
+        }
+        Ok(())
+    }
+
+    /// Records that the content of a file is not known from here on, once until it is.
+    pub(crate) fn lose(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        reason: GapReason,
+    ) -> Result<(), StoreError> {
+        let Some(known) = self.tree.get_mut(file).filter(|known| !known.lost) else {
+            return Ok(());
+        };
+        known.lost = true;
+        let why = match reason {
+            GapReason::Torn => MissingReason::Torn,
+            GapReason::Vanished => MissingReason::Vanished,
+            _ => MissingReason::Unreadable,
+        };
+        let length = probe::stat(path).ok().flatten().map_or(0, |stat| stat.size);
+        let content = Self::missing(why, length);
+        let changes = vec![Change::Content { file, content }];
+        self.gap(reason, Some(file), Some(path), changes)
+    }
+
+    /// Puts a read off if the last one was so expensive that the next has to wait.
+    fn is_too_soon(&mut self, file: FileId) -> bool {
+        match self.not_before.get(&file) {
+            Some(due) if Instant::now() < *due => {
+                self.deferred.insert(file, *due);
+                self.mark_unread(file);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn pace(&mut self, file: FileId, took: Duration) {
+        const CHEAP: Duration = Duration::from_millis(2);
+        if took < CHEAP {
+            self.not_before.remove(&file);
+        } else {
+            let pause = (took * READ_SHARE).min(READ_PAUSE.max(took));
+            self.not_before.insert(file, Instant::now() + pause);
+        }
+    }
+
+    /// Reads what was put off and is due now (or, at the end, all of it).
+    pub(crate) fn read_deferred(&mut self, all: bool) -> Result<(), StoreError> {
+        let now = Instant::now();
+        let due = |(file, due): (&FileId, &Instant)| (all || *due <= now).then_some(*file);
+        let due: Vec<FileId> = self.deferred.iter().filter_map(due).collect();
+        for file in due {
+            self.deferred.remove(&file);
+            if all {
+                self.not_before.remove(&file);
+            }
+            self.look_again(file)?;
+        }
+        Ok(())
+    }
+
+    fn look_again(&mut self, file: FileId) -> Result<(), StoreError> {
+        let links = self.tree.get(file).map(|known| known.node.links.clone());
+        let Some(place) = links.and_then(|links| links.into_iter().next()) else {
+            return Ok(());
+        };
+        let Some(path) = self.tree.path(file) else {
+            return Ok(());
+        };
+        if !self.leads_to(&place, file) {
+            return Ok(());
+        }
+        match probe::stat(&path) {
+            Ok(Some(stat)) => self.update(file, &path, &stat, Reading::IfChanged),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the next read that was put off is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.deferred.values().min().copied()
+    }
+}
+
+/// How a change of content shows: as a truncation if nothing else happened.
+fn write_op(content: &NewContent, size: u64) -> Op {
+    match content.encoded.changed {
+        Some((offset, len)) => Op::Write { offset, len, size },
+        None => Op::Truncate { size },
+    }
+}
