@@ -295,15 +295,24 @@ impl Keeper {
         let mut facts = Vec::new();
         if self.canaries.starts_with(top) {
             // Dropped with everything else below.
-            self.watches.add(&[self.canaries.clone()]);
+            self.watches.add(std::slice::from_ref(&self.canaries));
         }
         let mut level = vec![top.to_owned()];
         while !level.is_empty() {
+            let mut absent = HashSet::new();
             for (path, reason) in self.watches.add(&level) {
-                self.refuse(path, reason, &mut facts);
+                match reason {
+                    Some(reason) => self.refuse(path, reason, &mut facts),
+                    None => _ = absent.insert(path),
+                }
             }
             let mut below = Vec::new();
             for dir in level {
+                // Should it exist by now, that will be announced. Watches below a path that
+                // is not watched itself would go astray with the next rename.
+                if absent.contains(&dir) {
+                    continue;
+                }
                 if let Err(error) = self.list(&dir, &mut below)
                     && !is_absent(&error)
                 {
@@ -407,7 +416,8 @@ fn listen(
     let mut watches = Watches::open(ear, hearing.gone.clone())?;
     let refused = watches.add(&[canaries.to_owned()]);
     if let Some((_, reason)) = refused.first() {
-        let reason = format!("the canary directory cannot be watched ({})", reason.word());
+        let reason = reason.map_or("absent", GapReason::word);
+        let reason = format!("the canary directory cannot be watched ({reason})");
         return Err(SourceError::Unavailable(reason));
     }
     Ok((hearing, watches))
@@ -417,3 +427,6 @@ fn listen(
 fn is_dir(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
+
+#[cfg(test)]
+mod tests;

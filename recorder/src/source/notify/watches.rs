@@ -51,9 +51,9 @@ impl Watches {
         })
     }
 
-    /// Watches directories, whatever their paths stood for before, and returns those that
-    /// could not be watched. One that does not exist (any more) is no failure.
-    pub(super) fn add(&mut self, dirs: &[PathBuf]) -> Vec<(PathBuf, GapReason)> {
+    /// Watches directories whose paths are not held for others, and returns those that
+    /// are not watched now, with the reason unless they do not exist (any more).
+    pub(super) fn add(&mut self, dirs: &[PathBuf]) -> Vec<(PathBuf, Option<GapReason>)> {
         let mut ops = Vec::with_capacity(dirs.len());
         for dir in dirs {
             let config =
@@ -70,9 +70,36 @@ impl Watches {
         self.apply(ops);
     }
 
-    /// Notes that the crate has dropped a path and everything below. Whether it held any.
+    /// Notes that the crate has read that a name was given up, and so has dropped the
+    /// watches at and below it. Whether there were any.
     pub(super) fn dropped(&mut self, path: &Path) -> bool {
-        !self.take(path).is_empty()
+        let taken = self.take(path);
+        // It keeps those below a path that it did not watch itself at that moment: a
+        // directory may have come, been listed by us and gone between two announcements.
+        if taken.iter().any(|taken| taken != path) {
+            let astray = self.really_held(path);
+            self.apply(astray.into_iter().map(PathOp::Unwatch).collect());
+        }
+        !taken.is_empty()
+    }
+
+    /// What the crate itself says it holds at and below a path.
+    fn really_held(&self, path: &Path) -> Vec<PathBuf> {
+        let watched = self.watcher.as_ref().map(Watcher::watched_paths);
+        let mut paths: Vec<PathBuf> = watched
+            .and_then(Result::ok)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
+        paths.retain(|held| held.starts_with(path));
+        paths
+    }
+
+    /// Pretends that the crate held these paths, for tests of what follows a drop.
+    #[cfg(test)]
+    pub(super) fn mark_held(&mut self, paths: &[PathBuf]) {
+        self.held.extend(paths.iter().cloned());
     }
 
     /// Gives back every watch and waits until the kernel has them back, since a successor
@@ -107,7 +134,7 @@ impl Watches {
         taken
     }
 
-    fn apply(&mut self, mut ops: Vec<PathOp>) -> Vec<(PathBuf, GapReason)> {
+    fn apply(&mut self, mut ops: Vec<PathOp>) -> Vec<(PathBuf, Option<GapReason>)> {
         let mut refused = Vec::new();
         let Some(watcher) = &mut self.watcher else {
             return refused;
@@ -122,9 +149,7 @@ impl Watches {
             };
             let path = origin.into_path();
             self.held.remove(&path);
-            if let Some(reason) = reason(&error.source) {
-                refused.push((path, reason));
-            }
+            refused.push((path, reason(&error.source)));
             ops = error.remaining;
         }
         refused
