@@ -1,1 +1,3 @@
 //! Sources, order, tree and capture: from the filesystem to the store.
+
+pub mod launch;
