@@ -10,7 +10,8 @@
 //! ```
 //!
 //! What the command can still tell: its parent is the recorder; a descriptor 0, 1 or 2 that was
-//! closed is `/dev/null` (Rust's runtime opens it before `main`); with [`OutputMode::Tee`] its
+//! closed is `/dev/null` (Rust's runtime opens it before `main`); the C library's own signals 32 and
+//! 33 are not kept ignored; with [`OutputMode::Tee`] its
 //! stdout and stderr are FIFOs. If the recorder is killed the command goes on undisturbed, except
 //! that a teed stdout or stderr then has no reader.
 
