@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
+};
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::iterator::{Handle, SignalsInfo};
 use signal_hook::low_level::siginfo::{Cause, Origin};
@@ -125,6 +127,23 @@ impl Signals {
         reap()
     }
 
+    /// Follows `child` into a stop, and continues it when the recorder has been continued.
+    ///
+    /// All of it under the lock: a SIGCONT that the forwarding thread is late with must not undo
+    /// a stop that has come since.
+    pub(super) fn stop_with(&self, child: Pid) -> io::Result<()> {
+        let _held = lock(&self.target);
+        // Takes the report, or the next wait would give it again; it is gone if the child has
+        // been continued meanwhile.
+        let report = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        let stopped = waitid(WaitId::Pid(child), report)?.is_some();
+        if stopped && stop_self() && !has_moved(child) {
+            // Gone in this instant: then the next wait says so.
+            let _ = kill_process(child, Signal::CONT);
+        }
+        Ok(())
+    }
+
     /// Whether SIGINT or SIGTERM came after [`Signals::taking_back`].
     pub(super) fn interrupted_after_exit(&self) -> bool {
         let running = matches!(*lock(&self.target), Target::Child(_));
@@ -171,8 +190,7 @@ fn has_it_already(child: Pid, origin: &Origin) -> bool {
     }
     if origin.signal == SIGCONT {
         // Whoever continues a whole job has continued the child with it.
-        let asked = WaitIdOptions::CONTINUED | WaitIdOptions::NOHANG;
-        return matches!(waitid(WaitId::Pid(child), asked), Ok(Some(_)));
+        return has_moved(child);
     }
     let sender = origin
         .process
@@ -180,10 +198,16 @@ fn has_it_already(child: Pid, origin: &Origin) -> bool {
     sender.is_some_and(|sender| kin::descends(sender, child))
 }
 
-/// Stops the recorder as a job of its shell; without a shell that would continue it, goes on.
-pub(super) fn stop_self() {
-    if kin::has_job_control() {
-        // Returns after SIGCONT. It cannot fail for the process itself.
-        let _ = kill_process(rustix::process::getpid(), Signal::STOP);
-    }
+/// Whether `child` has been continued, or stopped anew, since its last stop was taken note of.
+fn has_moved(child: Pid) -> bool {
+    let either = WaitIdOptions::CONTINUED | WaitIdOptions::STOPPED;
+    let look = either | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(child), look), Ok(Some(_)))
+}
+
+/// Stops the recorder as a job of its shell, until it is continued. Without a shell that would do
+/// that it goes on, and this returns false.
+fn stop_self() -> bool {
+    // Sent to this thread, so that it does not run on for a while as others are stopped first.
+    kin::has_job_control() && signal_hook::low_level::raise(SIGSTOP).is_ok()
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
-use super::signals::{self, Signals};
+use super::signals::Signals;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +46,7 @@ pub(super) fn for_end(child: Pid, signals: &Signals) -> io::Result<ExitStatus> {
             signals.taking_back(|| wait(child, WaitIdOptions::EXITED))?;
             return Ok(status);
         }
-        // Takes the report, or the next wait would give it again; it is gone if the child has been
-        // continued meanwhile.
-        let stopped = wait(child, WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?;
-        if stopped.is_some() {
-            signals::stop_self();
-        }
+        signals.stop_with(child)?;
     }
 }
 

@@ -62,12 +62,28 @@ impl Shell {
                 self.seen.drain(..at + text.len());
                 return;
             }
-            let mut buffer = [0; 1024];
-            let length = self.terminal.read(&mut buffer).unwrap_or(0);
-            assert_ne!(length, 0, "the shell ended before {text}: {}", self.seen);
-            self.seen
-                .push_str(&String::from_utf8_lossy(&buffer[..length]));
+            self.more(text);
         }
+    }
+
+    /// Reads what there is, waiting for `text` no longer than a minute.
+    fn more(&mut self, text: &str) {
+        let mut terminal = [PollFd::new(&self.terminal, PollFlags::IN)];
+        let patience = Timespec {
+            tv_sec: 60,
+            tv_nsec: 0,
+        };
+        assert_ne!(
+            poll(&mut terminal, Some(&patience)),
+            Ok(0),
+            "no {text} after {}",
+            self.seen
+        );
+        let mut buffer = [0; 1024];
+        let length = self.terminal.read(&mut buffer).unwrap_or(0);
+        assert_ne!(length, 0, "the shell ended before {text}: {}", self.seen);
+        self.seen
+            .push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
 }
 
@@ -160,11 +176,7 @@ fn ctrl_c_counts_once() {
     shell.until("interrupt\r\n");
     shell.send("last\n");
     while !shell.seen.contains("[last]") {
-        let mut buffer = [0; 1024];
-        let length = shell.terminal.read(&mut buffer).unwrap();
-        shell
-            .seen
-            .push_str(&String::from_utf8_lossy(&buffer[..length]));
+        shell.more("[last]");
     }
     assert!(!shell.seen.contains("interrupt"), "{}", shell.seen);
 }
