@@ -161,7 +161,10 @@ impl Scan<'_, '_> {
             return Ok(None);
         };
         let tree = &mut self.recording.tree;
-        if let Some(file) = tree.by_ident(&stat.ident).filter(|_| stat.kind != Kind::Dir) {
+        if let Some(file) = tree
+            .by_ident(&stat.ident)
+            .filter(|_| stat.kind != Kind::Dir)
+        {
             let changes = tree.link(file, place);
             self.recording.writer.baseline(changes)?;
             return Ok(None);

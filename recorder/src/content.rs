@@ -137,7 +137,6 @@ impl Recording<'_> {
         };
         known.changed = true;
         known.node.mtime = stat.mtime;
-        self.note_found(file);
         let op = write_op(&content, stat.size);
         let changes = vec![Change::Content { file, content }];
         self.emit(self.now(), Some(file), op, changes).map(drop)

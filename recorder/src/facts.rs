@@ -25,7 +25,8 @@ impl Recording<'_> {
             Fact::Rescan { path } => self.rescan(Some(&path), Reading::IfChanged),
             Fact::Lost { path, reason } => {
                 let shown = path.clone().or_else(|| self.first_root());
-                self.reported.remove(&(reason, shown.clone().unwrap_or_default()));
+                self.reported
+                    .remove(&(reason, shown.clone().unwrap_or_default()));
                 self.gap(reason, None, shown.as_deref(), Vec::new())?;
                 self.rescan(path.as_deref(), Reading::IfChanged)
             }
@@ -76,13 +77,20 @@ impl Recording<'_> {
                 return Ok(None);
             };
             if rest.is_empty() {
-                let is_dir = self.tree.get(parent).is_some_and(|k| k.node.kind == Kind::Dir);
+                let is_dir = self
+                    .tree
+                    .get(parent)
+                    .is_some_and(|k| k.node.kind == Kind::Dir);
                 let name = name.to_vec();
                 return Ok(is_dir.then_some(Place { parent, name }));
             }
             let missing = Place {
                 parent,
-                name: rest.split(|byte| *byte == b'/').next().unwrap_or_default().to_vec(),
+                name: rest
+                    .split(|byte| *byte == b'/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_vec(),
             };
             self.look(&missing, Reading::IfChanged)?;
             if self.tree.child(&missing).is_none() {
@@ -207,7 +215,9 @@ impl Recording<'_> {
     /// it is the one.
     fn resolve_pending(&mut self, place: Place, pending: Pending) -> Result<(), StoreError> {
         let path = self.tree.place_path(&place);
-        let stat = path.as_deref().and_then(|path| probe::stat(path).ok().flatten());
+        let stat = path
+            .as_deref()
+            .and_then(|path| probe::stat(path).ok().flatten());
         let unknown = stat.filter(|stat| self.tree.by_ident(&stat.ident).is_none());
         match (path, stat, unknown) {
             (Some(path), _, Some(stat)) => {

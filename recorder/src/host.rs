@@ -23,7 +23,11 @@ pub(crate) fn session(
         argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         cwd: cwd(),
         roots: scope.session_roots(),
-        excludes: scope.excludes().iter().map(|glob| glob.clone().into_bytes()).collect(),
+        excludes: scope
+            .excludes()
+            .iter()
+            .map(|glob| glob.clone().into_bytes())
+            .collect(),
         host: uname.nodename().to_bytes().to_vec(),
         kernel: uname.release().to_bytes().to_vec(),
         boot_id: boot_id.trim_ascii().to_vec(),
@@ -59,7 +63,10 @@ pub(crate) fn command(pid: u32, argv: &[OsString]) -> Process {
     let program = argv.first().cloned().unwrap_or_default();
     let exe = std::fs::read_link(format!("/proc/{pid}/exe"));
     let exe = exe.map_or_else(|_| program.clone(), std::path::PathBuf::into_os_string);
-    let comm = Path::new(&program).file_name().unwrap_or(&program).as_bytes();
+    let comm = Path::new(&program)
+        .file_name()
+        .unwrap_or(&program)
+        .as_bytes();
     Process {
         pid,
         start: Timestamp::default(),

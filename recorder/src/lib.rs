@@ -1,6 +1,24 @@
 //! Sources, order, tree and capture: from the filesystem to the store.
+//!
+//! A source says where something happened, the pipeline looks there, compares with the
+//! tree as recorded so far, and writes the difference as events with their states.
 
+mod baseline;
+mod content;
+mod facts;
+mod host;
+pub mod launch;
+mod look;
 pub mod observation;
+mod pipeline;
 pub mod probe;
+mod reconcile;
+mod record;
+mod recording;
+mod scan;
 pub mod scope;
 pub mod source;
+mod tree;
+
+pub use baseline::Progress;
+pub use record::{AUTO_REASON, Options, Outcome, RecordError, record};

@@ -215,7 +215,6 @@ impl Recording<'_> {
         if let Some(known) = self.tree.get_mut(file) {
             known.changed = true;
         }
-        self.note_found(file);
         // All at once: a look cannot tell in which order they came.
         let change = self.tree.set_node(file, new);
         let mut changes: Vec<Change> = change.into_iter().collect();

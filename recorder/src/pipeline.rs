@@ -205,7 +205,11 @@ impl<'r, 's> Pipeline<'r, 's> {
     }
 
     fn tick(&mut self) -> Result<(), StoreError> {
-        if self.recording.next_due().is_some_and(|due| due <= Instant::now()) {
+        if self
+            .recording
+            .next_due()
+            .is_some_and(|due| due <= Instant::now())
+        {
             self.recording.read_deferred(false)?;
         }
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {

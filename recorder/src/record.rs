@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use diffkeeper_store::model::{
-    Backend, Digest, ExitStatus, Op, Process, Progress as SessionProgress, Seal, Session,
-    SessionId,
+    Backend, Digest, ExitStatus, Op, Process, Progress as SessionProgress, Seal, Session, SessionId,
 };
 use diffkeeper_store::{Store, StoreError};
 
@@ -105,7 +104,7 @@ pub fn record(options: Options, progress: &dyn Progress) -> Result<Outcome, Reco
     )?);
     let reason = check_backend(options.backend)?;
     let store = Store::create(&options.state_dir, "record")?;
-    let mut source = Notify::new(&options.state_dir.join("canary"))?;
+    let mut source = Notify::new(options.state_dir.join("canary"));
     let (sink, facts) = bounded(QUEUE);
     source.start(scope.clone(), sink)?;
     let id = store.next_session()?;
@@ -281,7 +280,7 @@ impl Run<'_> {
 
 fn exit_status(status: launch::ExitStatus) -> ExitStatus {
     match status {
-        launch::ExitStatus::Code(code) => ExitStatus::Code(code),
+        launch::ExitStatus::Code(code) => ExitStatus::Code(i32::from(code)),
         launch::ExitStatus::Signal(signal) => ExitStatus::Signal(signal),
     }
 }
@@ -321,7 +320,10 @@ fn finish(
     end: Result<(), String>,
 ) -> Outcome {
     let mut faults: Vec<String> = end.err().into_iter().collect();
-    let told = faults.iter().map(|text| text.clone().into_bytes()).collect();
+    let told = faults
+        .iter()
+        .map(|text| text.clone().into_bytes())
+        .collect();
     let progress = match seal(recording, status, told) {
         Ok(progress) => Some(progress),
         Err(error) => {

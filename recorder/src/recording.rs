@@ -90,6 +90,9 @@ impl<'s> Recording<'s> {
         op: Op,
         changes: Vec<Change>,
     ) -> Result<Seq, StoreError> {
+        if let Some(file) = file {
+            self.note(file, &op);
+        }
         self.writer.append(Record {
             time,
             process: None,
@@ -185,7 +188,10 @@ impl<'s> Recording<'s> {
             let content = if seen {
                 self.first_content(file, mtime)?
             } else {
-                Some(Self::missing(diffkeeper_store::model::MissingReason::Vanished, 0))
+                Some(Self::missing(
+                    diffkeeper_store::model::MissingReason::Vanished,
+                    0,
+                ))
             };
             changes.extend(content.map(|content| Change::Content { file, content }));
         }
@@ -202,7 +208,10 @@ impl<'s> Recording<'s> {
         let Some(file) = self.tree.child(place) else {
             return Ok(());
         };
-        let is_dir = self.tree.get(file).is_some_and(|k| k.node.kind == Kind::Dir);
+        let is_dir = self
+            .tree
+            .get(file)
+            .is_some_and(|k| k.node.kind == Kind::Dir);
         if is_dir {
             for (name, _) in self.tree.children(file) {
                 self.remove(&Place { parent: file, name }, time)?;
@@ -236,7 +245,10 @@ impl<'s> Recording<'s> {
         let replaced = self.tree.child(to).filter(|_| !exchange);
         if let Some(replaced) = replaced
             && replaced != file
-            && self.tree.get(replaced).is_some_and(|k| k.node.kind == Kind::Dir)
+            && self
+                .tree
+                .get(replaced)
+                .is_some_and(|k| k.node.kind == Kind::Dir)
         {
             // Only an empty directory can be replaced: what it held went before.
             for (name, _) in self.tree.children(replaced) {

@@ -70,8 +70,12 @@ impl Recording<'_> {
         let Some(path) = self.tree.path(dir).filter(|_| is_dir) else {
             return Ok(());
         };
-        let before: std::collections::HashSet<FileId> =
-            self.tree.children(dir).into_iter().map(|(_, file)| file).collect();
+        let before: std::collections::HashSet<FileId> = self
+            .tree
+            .children(dir)
+            .into_iter()
+            .map(|(_, file)| file)
+            .collect();
         let Ok(listed) = names(&path) else {
             return Ok(());
         };
@@ -94,7 +98,11 @@ impl Recording<'_> {
             if !self.leads_to(&place, file) {
                 self.look(&place, Reading::IfChanged)?;
             }
-            if self.tree.get(file).is_some_and(|k| k.node.kind == Kind::Dir) {
+            if self
+                .tree
+                .get(file)
+                .is_some_and(|k| k.node.kind == Kind::Dir)
+            {
                 self.remove_gone(file)?;
             }
         }

@@ -180,7 +180,10 @@ impl Tree {
             let root = roots.find(|root| root.label == place.name)?;
             return Some(root.path.clone());
         }
-        Some(self.path(place.parent)?.join(OsStr::from_bytes(&place.name)))
+        Some(
+            self.path(place.parent)?
+                .join(OsStr::from_bytes(&place.name)),
+        )
     }
 
     /// A new file with its first name.
@@ -188,7 +191,10 @@ impl Tree {
         node.links = vec![place.clone()];
         let file = self.insert(node);
         self.bind(place, Some(file));
-        (file, vec![name_change(place, Some(file)), self.node_change(file)])
+        (
+            file,
+            vec![name_change(place, Some(file)), self.node_change(file)],
+        )
     }
 
     /// A further name.
@@ -322,4 +328,3 @@ fn name_change(place: &Place, child: Option<FileId>) -> Change {
         child,
     }
 }
-
