@@ -56,10 +56,14 @@ const WORKLOADS: [Workload; 4] = [
     ),
 ];
 
-fn prepared(before: &str) -> Env {
+/// Every directory of the run, kept to its end: ext4 is slow for a while after a mass deletion.
+type Kept = Vec<Env>;
+
+fn prepared<'a>(kept: &'a mut Kept, before: &str) -> &'a Env {
     let env = Env::new();
     shell(&env.tree(), before);
-    env
+    kept.push(env);
+    &kept[kept.len() - 1]
 }
 
 fn shell(dir: &Path, script: &str) {
@@ -69,8 +73,8 @@ fn shell(dir: &Path, script: &str) {
 }
 
 /// The command's own seconds, bare and recorded.
-fn once(before: &str, script: &str, recorded: bool) -> f64 {
-    let env = prepared(before);
+fn once(kept: &mut Kept, before: &str, script: &str, recorded: bool) -> f64 {
+    let env = prepared(kept, before);
     let time = env.base().join("time");
     let mut command = match recorded {
         true => env.recording(),
@@ -82,7 +86,7 @@ fn once(before: &str, script: &str, recorded: bool) -> f64 {
     side::clocked_seconds(&time)
 }
 
-fn slowdown() {
+fn slowdown(kept: &mut Kept) {
     side::compare_head("the command's own time", "recorded", "bare");
     for (name, programs, before, script) in WORKLOADS {
         if let Some(program) = missing(programs) {
@@ -93,8 +97,8 @@ fn slowdown() {
         for round in 0..side::rounds() {
             for turn in [round % 2, (round + 1) % 2] {
                 match turn {
-                    0 => bare.push(once(before, script, false)),
-                    _ => recorded.push(once(before, script, true)),
+                    0 => bare.push(once(kept, before, script, false)),
+                    _ => recorded.push(once(kept, before, script, true)),
                 }
             }
         }
@@ -103,12 +107,12 @@ fn slowdown() {
 }
 
 /// What `record` adds around a command that does nothing, on a tree of 1,000 files.
-fn added() {
+fn added(kept: &mut Kept) {
     let tree = "for d in $(seq 20); do mkdir d$d; for f in $(seq 50); do
         seq $((d * f)) > d$d/f$f; done; done";
     let mut added = Vec::new();
     for _ in 0..side::rounds() {
-        let env = prepared(tree);
+        let env = prepared(kept, tree);
         let time = env.base().join("time");
         let mut command = env.recording();
         side::clocked(&mut command, &time, "sleep 0.2");
@@ -116,16 +120,16 @@ fn added() {
         added.push(whole - side::clocked_seconds(&time));
     }
     let ms = side::median(&added) * 1e3;
-    side::figure_line("added by record, 1,000 files", ms, "ms", 500.0, false);
+    side::at_most_line("added by record, 1,000 files", ms, "ms", 500.0);
 }
 
-fn memory() {
+fn memory(kept: &mut Kept) {
     let cases = [
         ("cp -r /usr/include", "cp -r /usr/include copy"),
         ("one file of 2 GiB", "head -c 2147483648 /dev/urandom > big"),
     ];
     for (name, script) in cases {
-        let env = Env::new();
+        let env = prepared(kept, "true");
         let mut command = env.recording();
         command.args(["sh", "-ec", script]);
         command.stdin(Stdio::null()).stderr(Stdio::null());
@@ -133,15 +137,16 @@ fn memory() {
         let peak = side::peak_rss(&mut child);
         assert!(child.wait().unwrap().success());
         let name = format!("peak memory, {name}");
-        side::figure_line(&name, peak, "MiB", 100.0, false);
+        side::at_most_line(&name, peak, "MiB", 100.0);
     }
 }
 
 fn main() -> ExitCode {
     side::enter(|| {
-        slowdown();
+        let mut kept = Kept::new();
+        slowdown(&mut kept);
         println!();
-        added();
-        memory();
+        added(&mut kept);
+        memory(&mut kept);
     })
 }

@@ -88,18 +88,10 @@ pub(crate) fn compare_head(what: &str, ours: &str, theirs: &str) {
     );
 }
 
-/// One line: a figure beside its bound.
-pub(crate) fn figure_line(name: &str, figure: f64, unit: &str, bound: f64, at_least: bool) {
-    let good = if at_least {
-        figure >= bound
-    } else {
-        figure <= bound
-    };
-    let (sign, verdict) = (
-        if at_least { ">=" } else { "<=" },
-        if good { "ok" } else { "OVER" },
-    );
-    println!("{name:<44} {figure:>8.1} {unit} {sign} {bound}  {verdict}");
+/// One line: a figure beside the most that it may be.
+pub(crate) fn at_most_line(name: &str, figure: f64, unit: &str, bound: f64) {
+    let verdict = if figure <= bound { "ok" } else { "OVER" };
+    println!("{name:<44} {figure:>8.1} {unit}, at most {bound}  {verdict}");
 }
 
 /// The greatest resident set in MiB that a process reached, from its own high-water mark; the

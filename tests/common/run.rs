@@ -6,6 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 
 /// How long any one process may take before the test fails.
@@ -101,20 +103,19 @@ fn drain<R: Read + Send + 'static>(from: Option<R>) -> JoinHandle<Vec<u8>> {
     })
 }
 
-/// The status of a child, or none after `limit`: then the child is killed.
+/// The status of a child, or none after `limit`: then the child is killed. Waits without polling,
+/// because benchmarks time it.
 fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    while start.elapsed() < limit {
-        if let Some(status) = child.try_wait().expect("a child") {
-            return Some(status);
-        }
-        sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
+    let pid = Pid::from_child(child);
+    let fd = pidfd_open(pid, PidfdFlags::empty()).expect("a descriptor of the child");
+    let limit = Timespec::try_from(limit).expect("a limit in range");
+    let mut ended = [PollFd::new(&fd, PollFlags::IN)];
+    if poll(&mut ended, Some(&limit)).expect("a poll") == 0 {
+        child.kill().expect("a child to kill");
+        child.wait().expect("a child");
+        return None;
     }
-    child.kill().expect("a child to kill");
-    child.wait().expect("a child");
-    None
+    Some(child.wait().expect("a child"))
 }
 
 /// Waits until `ready` holds; a failure after [`LIMIT`].
