@@ -1,1 +1,16 @@
-//! Seeded workloads with a known answer.
+//! Seeded workloads with a known answer, and the comparer that checks the answer.
+//!
+//! - [`flaky_ci_test`]: a program that fails like a flaky test (the demo).
+//! - [`workload`]: random changes below a directory, with exact copies at quiet points (the oracle).
+//! - [`counting`]: a workload whose every state is known by its number.
+//! - [`tree`]: reads, compares and copies whole trees, down to nanoseconds and hard links.
+
+pub mod counting;
+mod flaky;
+pub mod rng;
+#[cfg(target_os = "linux")]
+pub mod tree;
+#[cfg(target_os = "linux")]
+pub mod workload;
+
+pub use flaky::{ERROR, INIT, STEP, flaky_ci_test};
