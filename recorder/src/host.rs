@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use diffkeeper_store::model::{Backend, Process, Session, SessionId, Timestamp, UnixTime};
 
+use crate::probe;
+use crate::recording::{made_up_top, node_of};
 use crate::scope::Scope;
 
 /// A session as far as it is known before the command starts.
@@ -77,5 +79,18 @@ pub(crate) fn command(pid: u32, argv: &[OsString]) -> Process {
         cwd: cwd(),
         uid: rustix::process::geteuid().as_raw(),
         exit: None,
+    }
+}
+
+/// The node of the top: that of the root, or a made-up one above several.
+pub(crate) fn top(scope: &Scope) -> diffkeeper_store::model::Node {
+    let [root] = scope.roots() else {
+        return made_up_top();
+    };
+    let stat = probe::stat(&root.path).ok().flatten();
+    let parts = stat.and_then(|stat| probe::node(&root.path, &stat).ok().flatten());
+    match (stat, parts) {
+        (Some(stat), Some(parts)) => node_of(&stat, parts),
+        _ => made_up_top(),
     }
 }

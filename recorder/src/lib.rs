@@ -15,6 +15,7 @@ pub mod probe;
 mod reconcile;
 mod record;
 mod recording;
+mod run;
 mod scan;
 pub mod scope;
 pub mod source;
@@ -22,3 +23,6 @@ mod tree;
 
 pub use baseline::Progress;
 pub use record::{AUTO_REASON, Options, Outcome, RecordError, record};
+
+#[cfg(test)]
+mod tests;

@@ -112,10 +112,6 @@ impl Tree {
         })
     }
 
-    pub(crate) fn files(&self) -> impl Iterator<Item = (FileId, &Known)> {
-        self.files.iter().map(|(file, known)| (*file, known))
-    }
-
     /// The directory of a root.
     pub(crate) fn root(&self, index: usize) -> Option<FileId> {
         let root = self.scope.roots().get(index)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use chrono::{SecondsFormat, Utc};
 
 use crate::rng::Rng;
 use crate::tree;
@@ -63,7 +63,7 @@ pub fn run(dir: &Path, settings: &Settings) -> io::Result<u64> {
 
 fn set_aside(dir: &Path, copies: &Path, burst: u32) -> io::Result<()> {
     let name = format!("{burst:03}");
-    let time = Timestamp::now();
+    let time = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
     tree::copy(dir, &copies.join(&name))?;
     let mut index = OpenOptions::new()
         .create(true)
