@@ -31,6 +31,8 @@ const END: Duration = Duration::from_secs(5);
 pub(super) struct Watches {
     watcher: Option<RecommendedWatcher>,
     gone: Receiver<()>,
+    /// At least what the crate holds: also what it has dropped or refused, until that is
+    /// heard. A refusal does not mean that it holds nothing from before.
     held: BTreeSet<PathBuf>,
 }
 
@@ -147,9 +149,7 @@ impl Watches {
                 // The notify thread died; the end of the queue will tell.
                 break;
             };
-            let path = origin.into_path();
-            self.held.remove(&path);
-            refused.push((path, reason(&error.source)));
+            refused.push((origin.into_path(), reason(&error.source)));
             ops = error.remaining;
         }
         refused
