@@ -9,6 +9,7 @@ use diffkeeper_store::model::{FileId, GapReason, Kind, MissingReason, NodeIdent,
 use diffkeeper_store::{Change, ContentError, Prepared, Store, StoreError, WHOLE_MAX};
 use rayon::prelude::*;
 
+use crate::observation::monotonic;
 use crate::probe::{self, Large, Read, Stat};
 use crate::recording::{Recording, node_of};
 use crate::scan::{is_gone, names};
@@ -130,6 +131,9 @@ impl Scan<'_, '_> {
         while let Some((dir, path)) = stack.pop() {
             if (self.interrupted)() {
                 return Err(BaselineError::Interrupted);
+            }
+            if let Some(known) = self.recording.tree.get_mut(dir) {
+                known.listed = monotonic();
             }
             match names(&path) {
                 Ok(mut names) => {

@@ -22,13 +22,13 @@ impl Recording<'_> {
         match observation.fact {
             Fact::Touched { path, hint } => self.touched(&path, hint, time),
             Fact::Renamed { from, to } => self.renamed(&from, &to, time),
-            Fact::Rescan { path } => self.rescan(Some(&path), Reading::IfChanged),
+            Fact::Watched { path, since } => self.rescan(Some(&path), Reading::IfChanged, since),
             Fact::Lost { path, reason } => {
                 let shown = path.clone().or_else(|| self.first_root());
                 self.reported
                     .remove(&(reason, shown.clone().unwrap_or_default()));
                 self.gap(reason, None, shown.as_deref(), Vec::new())?;
-                self.rescan(path.as_deref(), Reading::IfChanged)
+                self.rescan(path.as_deref(), Reading::IfChanged, u64::MAX)
             }
             Fact::Unwatched { path, reason } => self.gap(reason, None, Some(&path), Vec::new()),
             Fact::Synced(_) => Ok(()),

@@ -51,11 +51,13 @@ pub enum Fact {
         /// The new name.
         to: PathBuf,
     },
-    /// Watches below a directory were set again, so changes may have gone by in
-    /// between: look at everything below. Not a loss as long as somebody looks.
-    Rescan {
+    /// From a point on, everything below a directory is announced. Whoever listed a
+    /// directory there earlier must do it again; that is no loss.
+    Watched {
         /// The directory.
         path: PathBuf,
+        /// The point, CLOCK_MONOTONIC, ns.
+        since: u64,
     },
     /// Changes were lost: everything below must be looked at again. Comes after the
     /// source has recovered, so that a look after it misses nothing.

@@ -20,7 +20,7 @@ impl Recording<'_> {
     pub(crate) fn reconcile(&mut self) -> Result<Found, StoreError> {
         self.read_deferred(true)?;
         self.found = Some(Vec::new());
-        self.rescan(None, Reading::Final)?;
+        self.rescan(None, Reading::Final, u64::MAX)?;
         // A rename that was awaited did not come: what it concerned has been scanned.
         self.pending.clear();
         Ok(self.found.take().unwrap_or_default())
@@ -61,7 +61,7 @@ pub(crate) fn paths_of(fact: &Fact) -> impl Iterator<Item = &PathBuf> {
     let (first, second) = match fact {
         Fact::Touched { path, .. } => (Some(path), None),
         Fact::Renamed { from, to } => (Some(from), Some(to)),
-        Fact::Rescan { .. } | Fact::Lost { .. } | Fact::Unwatched { .. } | Fact::Synced(_) => {
+        Fact::Watched { .. } | Fact::Lost { .. } | Fact::Unwatched { .. } | Fact::Synced(_) => {
             (None, None)
         }
     };

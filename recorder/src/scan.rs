@@ -1,6 +1,7 @@
 //! Scans: looking at everything below a directory, after it appeared or after changes
 //! may have gone by.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
@@ -8,6 +9,8 @@ use diffkeeper_store::StoreError;
 use diffkeeper_store::model::{FileId, GapReason, Kind, Place};
 
 use crate::look::Reading;
+use crate::observation::monotonic;
+use crate::probe;
 use crate::recording::Recording;
 
 impl Recording<'_> {
@@ -18,6 +21,7 @@ impl Recording<'_> {
         path: &Path,
         reading: Reading,
     ) -> Result<(), StoreError> {
+        self.mark_listed(dir);
         let names = match names(path) {
             Ok(names) => names,
             Err(error) if is_gone(&error) => return Ok(()),
@@ -32,62 +36,70 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Looks again at everything below a directory, or everywhere. Names that are there
-    /// come before names that are gone, so that a move is seen as one.
+    fn mark_listed(&mut self, dir: FileId) {
+        if let Some(known) = self.tree.get_mut(dir) {
+            known.listed = monotonic();
+        }
+    }
+
+    /// Looks again at everything below a directory, or everywhere, where directories
+    /// were last listed before a point on the monotonic clock. Names that are there come
+    /// before names that are gone, so that a move is seen as one.
     pub(crate) fn rescan(
         &mut self,
         path: Option<&Path>,
         reading: Reading,
+        before: u64,
     ) -> Result<(), StoreError> {
         let scope = self.scope.clone();
         let starts: Vec<FileId> = match path {
             Some(path) => {
                 let located = scope.locate(path);
+                // What is not known yet is found by the nearest directory that is.
                 let walked = located.and_then(|(root, relative)| self.tree.walk(root, relative));
-                match walked {
-                    Some((file, [])) => vec![file],
-                    // It is not known yet: the nearest known directory finds it.
-                    Some((file, _)) => vec![file],
-                    None => Vec::new(),
-                }
+                walked.map(|(file, _)| file).into_iter().collect()
             }
             None => (0..scope.roots().len())
                 .filter_map(|index| self.tree.root(index))
                 .collect(),
         };
-        for start in &starts {
-            self.scan_known(*start, reading)?;
-        }
+        let mut listed = Vec::new();
         for start in starts {
-            self.remove_gone(start)?;
+            self.scan_known(start, (reading, before), &mut listed)?;
+        }
+        for dir in listed {
+            self.remove_gone(dir)?;
         }
         Ok(())
     }
 
     /// As `scan`, going on into directories that are known already.
-    fn scan_known(&mut self, dir: FileId, reading: Reading) -> Result<(), StoreError> {
-        let is_dir = self.tree.get(dir).is_some_and(|k| k.node.kind == Kind::Dir);
-        let Some(path) = self.tree.path(dir).filter(|_| is_dir) else {
+    fn scan_known(
+        &mut self,
+        dir: FileId,
+        (reading, before): (Reading, u64),
+        scanned: &mut Vec<FileId>,
+    ) -> Result<(), StoreError> {
+        let Some(known) = self.tree.get(dir).filter(|k| k.node.kind == Kind::Dir) else {
             return Ok(());
         };
-        let before: std::collections::HashSet<FileId> = self
-            .tree
-            .children(dir)
-            .into_iter()
-            .map(|(_, file)| file)
-            .collect();
-        let Ok(listed) = names(&path) else {
-            return Ok(());
-        };
-        for name in listed {
-            self.look(&Place { parent: dir, name }, reading)?;
+        let due = known.listed < before;
+        let inside: HashSet<FileId> = known.children.values().copied().collect();
+        if due {
+            let Some(path) = self.tree.path(dir) else {
+                return Ok(());
+            };
+            self.scan(dir, &path, reading)?;
+            scanned.push(dir);
+            if let Ok(Some(stat)) = probe::stat(&path) {
+                self.update(dir, &path, &stat, reading)?;
+            }
         }
-        let inside = self.tree.children(dir);
-        for (_, file) in inside.into_iter().filter(|(_, file)| before.contains(file)) {
-            self.scan_known(file, reading)?;
-        }
-        if let Ok(Some(stat)) = crate::probe::stat(&path) {
-            self.update(dir, &path, &stat, reading)?;
+        // New ones have been scanned by the look that found them.
+        for (_, file) in self.tree.children(dir) {
+            if inside.contains(&file) {
+                self.scan_known(file, (reading, before), scanned)?;
+            }
         }
         Ok(())
     }
@@ -97,13 +109,6 @@ impl Recording<'_> {
             let place = Place { parent: dir, name };
             if !self.leads_to(&place, file) {
                 self.look(&place, Reading::IfChanged)?;
-            }
-            if self
-                .tree
-                .get(file)
-                .is_some_and(|k| k.node.kind == Kind::Dir)
-            {
-                self.remove_gone(file)?;
             }
         }
         Ok(())

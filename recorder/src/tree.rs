@@ -35,6 +35,8 @@ pub(crate) struct Known {
     pub(crate) lost: bool,
     /// How often in a row it changed under a read.
     pub(crate) torn: u32,
+    /// When a directory was last listed, CLOCK_MONOTONIC, ns; 0 if never.
+    pub(crate) listed: u64,
     /// ctime at the last look at its attributes.
     pub(crate) looked: Option<UnixTime>,
 }
@@ -73,6 +75,7 @@ impl Tree {
             changed: false,
             lost: false,
             torn: 0,
+            listed: 0,
             looked: None,
         };
         self.files.insert(file, known);

@@ -39,7 +39,10 @@ fn a_short_story_is_told_in_order() {
         "chmod old",
         "exit",
     ];
-    assert_eq!(bed.story(), expected);
+    // The moment between cutting the old content and writing the new may be seen.
+    let mut story = bed.story();
+    story.retain(|line| line != "truncate status.log");
+    assert_eq!(story, expected);
 }
 
 #[test]
@@ -89,4 +92,5 @@ fn ten_thousand_files_in_new_directories() {
         }
     });
     bed.assert_exact();
+    assert_eq!(bed.gaps(), 0);
 }

@@ -163,7 +163,12 @@ impl Keeper {
         match hint {
             Hint::Created { dir: true } => {
                 self.tend(monotonic, &path)?;
-                self.emit(monotonic, Fact::Touched { path, hint })
+                let touched = Fact::Touched {
+                    path: path.clone(),
+                    hint,
+                };
+                self.emit(monotonic, touched)?;
+                self.watched(monotonic, path)
             }
             Hint::Removed { .. } => {
                 let dropped = self.watches.dropped(&path);
@@ -196,8 +201,16 @@ impl Keeper {
             self.tend_anew(monotonic, &path)?;
         }
         let Some(old) = old else {
-            let hint = Hint::MovedIn;
-            return self.emit(monotonic, Fact::Touched { path, hint });
+            let touched = Fact::Touched {
+                path: path.clone(),
+                hint: Hint::MovedIn,
+            };
+            self.emit(monotonic, touched)?;
+            return if dir {
+                self.watched(monotonic, path)
+            } else {
+                Ok(())
+            };
         };
         let renamed = Fact::Renamed {
             from: old.path.clone(),
@@ -205,7 +218,7 @@ impl Keeper {
         };
         self.emit(monotonic, renamed)?;
         if dir {
-            self.emit(monotonic, Fact::Rescan { path })?;
+            self.watched(monotonic, path)?;
         }
         self.succeed(monotonic, old.path, old.dropped)
     }
@@ -256,9 +269,15 @@ impl Keeper {
         }
         if is_dir(&path) {
             self.tend_anew(monotonic, &path)?;
-            self.emit(monotonic, Fact::Rescan { path })?;
+            self.watched(monotonic, path)?;
         }
         Ok(())
+    }
+
+    /// Says that everything below a directory is watched as of now.
+    fn watched(&mut self, received: u64, path: PathBuf) -> Result<(), Over> {
+        let since = monotonic();
+        self.emit(received, Fact::Watched { path, since })
     }
 
     /// Watches a directory and all below it.

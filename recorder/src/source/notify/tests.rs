@@ -76,10 +76,16 @@ impl Rig {
                 | Fact::Touched {
                     hint: Hint::Closed, ..
                 } => {}
+                Fact::Watched { path, .. } => facts.push(watched(path)),
                 fact => facts.push(fact),
             }
         }
     }
+}
+
+/// The fact with its time left out, as `settle` gives it.
+fn watched(path: PathBuf) -> Fact {
+    Fact::Watched { path, since: 0 }
 }
 
 fn touched(path: impl Into<PathBuf>, hint: Hint) -> Fact {
@@ -162,7 +168,11 @@ fn what_is_excluded_is_not_told() {
     assert_eq!(rig.settle(), []);
     fs::rename(rig.at("sub.tmp"), rig.at("sub")).unwrap();
     let facts = rig.settle();
-    assert_eq!(facts, [touched(rig.at("sub"), Hint::MovedIn)]);
+    let expected = [
+        touched(rig.at("sub"), Hint::MovedIn),
+        watched(rig.at("sub")),
+    ];
+    assert_eq!(facts, expected);
     fs::rename(rig.at("sub"), rig.at("back.tmp")).unwrap();
     let facts = rig.settle();
     assert_eq!(facts, [touched(rig.at("sub"), Hint::MovedOut)]);
@@ -188,7 +198,7 @@ fn look(facts: &Receiver<Observation>) -> BTreeSet<PathBuf> {
     let mut seen = BTreeSet::new();
     for observation in facts {
         match observation.fact {
-            Fact::Touched { path, .. } | Fact::Rescan { path } => scan(path, &mut seen),
+            Fact::Touched { path, .. } | Fact::Watched { path, .. } => scan(path, &mut seen),
             Fact::Renamed { to, .. } => scan(to, &mut seen),
             Fact::Synced(_) => {}
             other => panic!("{other:?}"),

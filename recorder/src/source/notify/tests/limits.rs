@@ -132,6 +132,7 @@ fn with_24_watches() {
     assert_eq!(facts.len(), 40 - 22);
     fs::create_dir(rig.at("late")).unwrap();
     let mut facts = rig.settle();
+    assert_eq!(facts.pop(), Some(watched(rig.at("late"))));
     assert_eq!(facts.pop(), Some(touched(rig.at("late"), MADE)));
     assert_eq!(refused(&facts), BTreeSet::from([rig.at("late")]));
 }

@@ -16,7 +16,7 @@ fn a_renamed_tree_is_told_by_its_new_paths() {
     fs::rename(rig.at("a"), rig.at("b")).unwrap();
     let facts = rig.settle();
     let rename = index(&facts, &renamed(rig.at("a"), rig.at("b")));
-    assert!(rename < index(&facts, &Fact::Rescan { path: rig.at("b") }));
+    assert!(rename < index(&facts, &watched(rig.at("b"))));
     for dir in ["b", "b/sub", "b/sub/deep"] {
         let path = rig.at(dir).join("file");
         fs::write(&path, "x").unwrap();
@@ -94,7 +94,8 @@ fn a_tree_that_leaves_falls_silent_and_one_that_comes_is_new() {
     assert_eq!(rig.settle(), []);
     fs::rename(rig.outside("a"), rig.at("b")).unwrap();
     let facts = rig.settle();
-    assert_eq!(facts, [touched(rig.at("b"), Hint::MovedIn)]);
+    let expected = [touched(rig.at("b"), Hint::MovedIn), watched(rig.at("b"))];
+    assert_eq!(facts, expected);
     fs::write(rig.at("b/sub/y"), "y").unwrap();
     index(&rig.settle(), &touched(rig.at("b/sub/y"), CREATED));
 }
@@ -135,9 +136,9 @@ fn a_root_that_goes_and_comes_back_is_watched_again() {
         fs::rename(rig.top.join("away"), &root).unwrap();
         let facts = rig.settle();
         index(&facts, &touched(&root, Hint::MovedOut));
-        let seen_again = facts.iter().any(|fact| {
-            *fact == Fact::Rescan { path: root.clone() } || *fact == touched(&root, Hint::MovedIn)
-        });
+        let seen_again = facts
+            .iter()
+            .any(|fact| *fact == watched(root.clone()) || *fact == touched(&root, Hint::MovedIn));
         assert!(seen_again, "{facts:#?}");
         fs::create_dir_all(rig.at("sub")).unwrap();
         fs::write(rig.at("sub/x"), "x").unwrap();
