@@ -11,6 +11,7 @@ pub mod launch;
 mod look;
 pub mod observation;
 mod pipeline;
+mod priority;
 pub mod probe;
 mod reconcile;
 mod record;

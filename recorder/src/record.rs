@@ -1,7 +1,7 @@
 //! `record`: one session from the baseline to the seal, around one command.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,6 +15,7 @@ use crate::baseline::{self, BaselineError, Progress};
 use crate::host;
 use crate::launch::{self, Command, LaunchError, OutputMode, Prepared, Running};
 use crate::pipeline::Control;
+use crate::priority::lower_this_thread;
 use crate::recording::Recording;
 use crate::run::{Channels, Run, finish, seal};
 use crate::scope::{Scope, ScopeError};
@@ -90,7 +91,7 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
     let reason = check_backend(options.backend)?;
-    let store = Store::create(&options.state_dir, "record")?;
+    let store = open_store(&options.state_dir)?;
     let mut source = Notify::new(options.state_dir.join("canary"));
     let channels = Channels::start(&mut source, &scope)?;
     let id = store.next_session()?;
@@ -155,6 +156,20 @@ fn with_store(
     };
     let (status, end) = run.to_end(&mut recording, channels, &process);
     Ok(finish(recording, &session, status, end))
+}
+
+/// Opens the store on a thread of low priority, which the store's own threads inherit.
+fn open_store(path: &Path) -> Result<Store, StoreError> {
+    std::thread::scope(|scope| {
+        let open = || {
+            lower_this_thread();
+            Store::create(path, "record")
+        };
+        match scope.spawn(open).join() {
+            Ok(store) => store,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// The session starts now: times count from here.

@@ -14,6 +14,7 @@ use crate::baseline::Progress;
 use crate::host;
 use crate::observation::{Observation, monotonic};
 use crate::pipeline::{COMMAND, Control, Inputs, Pipeline};
+use crate::priority::lower_this_thread;
 use crate::record::Outcome;
 use crate::recording::Recording;
 use crate::scope::Scope;
@@ -78,6 +79,7 @@ impl Run<'_> {
         };
         std::thread::scope(|scope| {
             let pipeline = || {
+                lower_this_thread();
                 let result = pipeline(recording, inputs, process);
                 if let Err(text) = &result {
                     progress.fault(text);
