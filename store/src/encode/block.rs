@@ -342,7 +342,11 @@ mod tests {
                 to,
                 exchange
             }),
-            any::<(u64, u64, u64)>().prop_map(|(offset, len, size)| Op::Write { offset, len, size }),
+            any::<(u64, u64, u64)>().prop_map(|(offset, len, size)| Op::Write {
+                offset,
+                len,
+                size
+            }),
             any::<i32>().prop_map(|code| Op::Exit(ExitStatus::Code(code))),
             prop::collection::vec(any::<u8>(), 0..100).prop_map(|bytes| Op::Output {
                 stream: Stream::Stderr,
