@@ -21,6 +21,7 @@ mod reader;
 mod snapshot;
 mod statedir;
 mod store;
+pub mod verify;
 mod writer;
 
 pub use content::{Content, ContentError, Encoded, Prepared, Seen, WHOLE_MAX};
