@@ -7,6 +7,7 @@ pub mod compress;
 mod content;
 mod db;
 mod density;
+pub mod diff;
 mod encode;
 mod error;
 pub mod export;

@@ -120,3 +120,44 @@ fn holds(dir: &[u8], path: &[u8]) -> bool {
     path.strip_prefix(dir)
         .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_walk_never_follows_a_symlink() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let top = open_top(&out).unwrap();
+        std::fs::create_dir_all(dir.path().join("outside/in")).unwrap();
+        std::fs::create_dir_all(out.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("../../outside", out.join("a/link")).unwrap();
+        let mut walk = Walk::new(&top);
+        assert!(walk.open(b"a/b").is_ok());
+        for path in [&b"a/link"[..], b"a/link/in"] {
+            assert!(matches!(walk.open(path), Err(Errno::NOTDIR | Errno::LOOP)));
+        }
+        assert!(walk.open(b"a/b").is_ok());
+    }
+
+    #[test]
+    fn a_walk_finds_its_way_in_any_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let top = open_top(&out).unwrap();
+        let deep = |n: usize| vec!["d"; n].join("/");
+        std::fs::create_dir_all(out.join(deep(200))).unwrap();
+        std::fs::create_dir_all(out.join("dd/d")).unwrap();
+        let mut walk = Walk::new(&top);
+        for depth in [3, 200, 199, 100, 1, 150] {
+            let inode = |stat: rustix::fs::Stat| stat.st_ino;
+            let found =
+                inode(rustix::fs::fstat(walk.open(deep(depth).as_bytes()).unwrap()).unwrap());
+            let real = inode(rustix::fs::stat(out.join(deep(depth))).unwrap());
+            assert_eq!(found, real, "depth {depth}");
+            assert!(walk.open(b"dd/d").is_ok());
+        }
+    }
+}

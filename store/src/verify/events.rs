@@ -71,6 +71,9 @@ impl Log {
             self.last_time = event.time;
             self.counts.add(event.op.kind(), 1);
             replay.apply(check, event);
+            if let Err(error) = state_of(check, event) {
+                check.found(FindingKind::Event, Some(event.seq), error);
+            }
         }
     }
 
@@ -116,4 +119,28 @@ impl Log {
             }
         }
     }
+}
+
+/// Some events never come without the state they led to.
+fn state_of(check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
+    let Some(file) = event.file else {
+        return Ok(());
+    };
+    let (space, kind, text) = match event.op.kind() {
+        OpKind::Write | OpKind::Truncate => {
+            let text = "a write without the content it led to";
+            (Space::Version, FindingKind::Version, text)
+        }
+        OpKind::Create | OpKind::Mkdir | OpKind::Mknod | OpKind::Symlink => (
+            Space::Node,
+            FindingKind::Node,
+            "a new file without attributes",
+        ),
+        _ => return Ok(()),
+    };
+    let key = key::file_at(check.session.id(), file, event.seq);
+    if !check.session.store.db.contains(space, &key)? {
+        check.found_at(kind, file, event.seq, text);
+    }
+    Ok(())
 }

@@ -7,6 +7,8 @@
 mod events;
 mod names;
 mod records;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 use crate::blob;

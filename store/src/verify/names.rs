@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Check, FindingKind};
 use crate::db::Space;
 use crate::encode::decode_name;
+use crate::error::StoreError;
 use crate::key;
 use crate::model::{Event, FileId, Op, Place, Seq};
 
@@ -142,6 +143,11 @@ impl Replay {
 
     fn end(&mut self, check: &mut Check<'_>, name: &NameAt) {
         let replayed = self.names.remove(&name.place);
+        if let Some(file) = name.child
+            && let Some(text) = unknown(check, file)
+        {
+            self.differs(check, &name.place, name.seq, text);
+        }
         if replayed == name.child {
             return;
         }
@@ -173,5 +179,16 @@ impl Replay {
             seq: Some(seq),
             text,
         });
+    }
+}
+
+/// Why nothing can be said of a file that has a name at the end.
+fn unknown(check: &Check<'_>, file: FileId) -> Option<String> {
+    let last = check.session.progress().last_seq;
+    let node = check.session.node_at(file, last);
+    match node {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(StoreError::NoNode(file).to_string()),
+        Err(error) => Some(error.to_string()),
     }
 }
