@@ -27,6 +27,18 @@ fn own(kind: Kind, mode: u32) -> Node {
     }
 }
 
+/// A session whose top directory is the user's own.
+fn record(bed: &Bed, write: impl FnOnce(&mut SessionWriter<'_>)) {
+    bed.record(|writer| {
+        let top = Change::Node {
+            file: FileId::TOP,
+            node: own(Kind::Dir, 0o755),
+        };
+        event(writer, 0, 1, Op::Utimes, vec![top]);
+        write(writer);
+    });
+}
+
 fn name(parent: u64, name: &[u8], child: u64) -> Change {
     Change::Name {
         parent: FileId(parent),
@@ -106,7 +118,7 @@ fn a_tree_is_written_exactly() {
     let mut sparse = vec![0; 4 << 20];
     sparse[1 << 20] = 1;
     sparse.extend(vec![0; 100]);
-    bed.record(|writer| zoo(writer, &sparse));
+    record(&bed, |writer| zoo(writer, &sparse));
     let out = out(&bed);
     let report = run(&bed, &out, &Options::default()).unwrap();
     assert!(report.left_out.is_empty(), "{:?}", report.left_out);
@@ -159,7 +171,7 @@ fn a_tree_is_written_exactly() {
 #[test]
 fn another_owner_is_set_or_counted_and_never_lends_his_rights() {
     let bed = Bed::new();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         let mut theirs = own(Kind::File, 0o4755);
         theirs.uid = 54_321;
         put(writer, 1, 2, b"theirs", theirs);
@@ -177,7 +189,9 @@ fn another_owner_is_set_or_counted_and_never_lends_his_rights() {
 #[test]
 fn only_an_absent_or_empty_directory_is_written_to() {
     let bed = Bed::new();
-    bed.record(|writer| put(writer, 1, 2, b"f", own(Kind::File, 0o644)));
+    record(&bed, |writer| {
+        put(writer, 1, 2, b"f", own(Kind::File, 0o644))
+    });
     let path = |name: &str| bed.dir.path().join(name);
     std::fs::create_dir(path("empty")).unwrap();
     std::fs::create_dir(path("elsewhere")).unwrap();
@@ -203,7 +217,7 @@ fn only_an_absent_or_empty_directory_is_written_to() {
 #[test]
 fn what_was_not_recorded_is_listed_and_not_made_up() {
     let bed = Bed::new();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         put(writer, 1, 2, b"missing", own(Kind::File, 0o644));
         let version = Version {
             length: 5,
@@ -240,7 +254,7 @@ fn damage_costs_only_the_file_it_hit() {
     let mut noise = Noise(11);
     let contents: Vec<_> = (0..5).map(|_| noise.bytes(300_000)).collect();
     let long = noise.bytes(diffkeeper_store::WHOLE_MAX as usize + (3 << 20));
-    bed.record(|writer| {
+    record(&bed, |writer| {
         for (file, bytes) in (2..).zip(&contents) {
             put(
                 writer,
@@ -294,7 +308,7 @@ fn hostile_names_and_trees_stay_inside() {
     let bed = Bed::new();
     let outside = bed.dir.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         let mut link = own(Kind::Symlink, 0o777);
         link.target = outside.as_os_str().as_bytes().to_vec();
         put(writer, 1, 2, b"a", link);
@@ -346,7 +360,7 @@ fn hostile_names_and_trees_stay_inside() {
 #[test]
 fn globs_choose_entries_with_what_is_above_and_below() {
     let bed = Bed::new();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         put(writer, 1, 2, b"src", own(Kind::Dir, 0o755));
         put(writer, 2, 3, b"deep", own(Kind::Dir, 0o755));
         put(writer, 3, 4, b"a.log", own(Kind::File, 0o644));
@@ -374,7 +388,7 @@ fn globs_choose_entries_with_what_is_above_and_below() {
 #[test]
 fn a_wrong_digest_is_damage() {
     let bed = Bed::new();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         put(writer, 1, 2, b"f", own(Kind::File, 0o644));
         let mut content = writer.encode(FileId(2), b"truth", SEEN).unwrap().unwrap();
         content.encoded.version.digest = Some(Digest::of(b"lies!"));
@@ -388,7 +402,7 @@ fn a_wrong_digest_is_damage() {
 #[test]
 fn deep_and_wide_trees_need_few_descriptors() {
     let bed = Bed::new();
-    bed.record(|writer| {
+    record(&bed, |writer| {
         for depth in 0..300 {
             let parent = if depth == 0 { 1 } else { 1 + depth };
             put(writer, parent, 2 + depth, b"d", own(Kind::Dir, 0o755));
