@@ -56,6 +56,9 @@ pub enum DbError {
     /// A record does not match its checksum.
     #[error("a record of the {0} keyspace is damaged")]
     Checksum(&'static str),
+    /// A keyspace is gone, or would be once the engine has seen it.
+    #[error("the database is damaged: {} has lost its records", .0.display())]
+    Lost(PathBuf),
     /// A file of the database could not be handled.
     #[error("{path}: {source}")]
     Io {
@@ -167,13 +170,17 @@ fn options(space: Space) -> KeyspaceCreateOptions {
 impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
-        guard(|| {
-            let database = Database::builder(path)
+        check_marks(path)?;
+        let database = guard(|| {
+            let builder = Database::builder(path)
                 .cache_size(CACHE)
                 .worker_threads(2)
                 .max_journaling_size(JOURNAL)
-                .journal_compression(CompressionType::Lz4)
-                .open()?;
+                .journal_compression(CompressionType::Lz4);
+            builder.open()
+        })?;
+        check_spaces(path, &database)?;
+        guard(|| {
             let spaces = Space::ALL
                 .iter()
                 .map(|(space, name)| database.keyspace(name, || options(*space)))
@@ -277,6 +284,38 @@ impl Db {
     }
 }
 
+/// A keyspace without its `current` file looks to the engine like one that was never
+/// finished, and is deleted when the database opens: with tables in it, it is damaged.
+fn check_marks(path: &Path) -> Result<(), DbError> {
+    let Ok(keyspaces) = std::fs::read_dir(path.join("keyspaces")) else {
+        return Ok(());
+    };
+    for keyspace in keyspaces.flatten() {
+        let keyspace = keyspace.path();
+        let holds_tables = ["tables", "blobs"].iter().any(|part| {
+            let tables = std::fs::read_dir(keyspace.join(part));
+            tables.is_ok_and(|mut tables| tables.next().is_some())
+        });
+        if holds_tables && !keyspace.join("current").exists() {
+            return Err(DbError::Lost(keyspace));
+        }
+    }
+    Ok(())
+}
+
+/// Keyspaces are made in their order, so that a missing one before one that is there
+/// has been lost.
+fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
+    let exists = |(_, name): &(Space, &str)| guard(|| Ok(database.keyspace_exists(name)));
+    let exist: Vec<bool> = Space::ALL.iter().map(exists).collect::<Result<_, _>>()?;
+    if exist.is_sorted_by(|before, after| before >= after) {
+        return Ok(());
+    }
+    let lost = Space::ALL.iter().zip(exist).find(|(_, exists)| !exists);
+    let name = lost.map_or("", |((_, name), _)| name);
+    Err(DbError::Lost(path.join(name)))
+}
+
 fn empty_journals(path: &Path) -> Result<(), DbError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -367,6 +406,7 @@ impl Batch<'_> {
         self.inner.insert(self.db.space(space), key, value);
     }
 
+    #[cfg(test)]
     pub(crate) fn remove(&mut self, space: Space, key: Vec<u8>) {
         self.inner.remove(self.db.space(space), key);
     }

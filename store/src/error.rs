@@ -3,7 +3,7 @@
 use crate::content::ContentError;
 use crate::db::DbError;
 use crate::encode::Malformed;
-use crate::model::{Seq, SessionId};
+use crate::model::{FileId, Seq, SessionId};
 use crate::statedir::StateDirError;
 
 /// A question to a store that has no answer.
@@ -41,7 +41,21 @@ pub enum StoreError {
     /// Part of the event log is missing.
     #[error("the trace is damaged: no events from #{} on", .0.0)]
     MissingEvents(Seq),
+    /// A name stands for a file of which nothing is known.
+    #[error("the trace is damaged: nothing is known of file {}", .0.0)]
+    NoNode(FileId),
     /// A directory contains itself.
     #[error("the trace is damaged: a directory loop")]
     Loop,
+}
+
+impl StoreError {
+    /// Whether other records can be read all the same. An engine that failed once may
+    /// fail for ever.
+    pub(crate) const fn is_of_one_record(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed(_) | Self::Db(DbError::Checksum(_)) | Self::NoNode(_)
+        )
+    }
 }

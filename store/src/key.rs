@@ -32,6 +32,12 @@ pub(crate) fn event(session: SessionId, first: Seq) -> Vec<u8> {
     key
 }
 
+/// First seq of a key of the `event` keyspace.
+pub(crate) fn event_seq(key: &[u8]) -> Result<Seq, Malformed> {
+    let seq = key.get(4..).and_then(|seq| seq.try_into().ok());
+    seq.map(|seq| Seq(u64::from_be_bytes(seq))).ok_or(BAD)
+}
+
 /// Everything of one directory: `session, parent`.
 pub(crate) fn name_dir(session: SessionId, parent: FileId) -> Vec<u8> {
     file(session, parent)
@@ -55,6 +61,12 @@ pub(crate) fn name_parts(key: &[u8]) -> Result<(&[u8], Seq), Malformed> {
         return Err(BAD);
     }
     Ok((name, Seq(u64::from_be_bytes(*seq))))
+}
+
+/// Directory of a key of the `name` keyspace.
+pub(crate) fn name_parent(key: &[u8]) -> Result<FileId, Malformed> {
+    let parent = key.get(4..12).and_then(|parent| parent.try_into().ok());
+    parent.map(|id| FileId(u64::from_be_bytes(id))).ok_or(BAD)
 }
 
 /// Everything of one file in the `node` and `version` keyspaces: `session, file`.

@@ -19,6 +19,12 @@ impl<'s> SessionLookup<'s> {
     pub(crate) const fn new(store: &'s Store, session: SessionId) -> Self {
         Self { store, session }
     }
+
+    /// Whether there is such a version, without reading it.
+    pub(crate) fn has_version(&self, at: VersionRef) -> Result<bool, ContentError> {
+        let key = key::file_at(self.session, at.file, at.seq);
+        Ok(self.store.db.contains(Space::Version, &key)?)
+    }
 }
 
 impl Lookup for SessionLookup<'_> {

@@ -84,10 +84,8 @@ impl<'r> Paths<'r> {
                 self.places.remove(&file);
             }
             // The last name of a removed file stays the one it is shown with.
-            Op::Unlink(place) => {
-                if self.places.get(&file) != Some(&Some(place.clone())) {
-                    self.places.remove(&file);
-                }
+            Op::Unlink(place) if self.places.get(&file) != Some(&Some(place.clone())) => {
+                self.places.remove(&file);
             }
             _ => {}
         }

@@ -4,7 +4,7 @@
 use std::ops::Bound;
 
 use crate::content::{self, Content, ContentError};
-use crate::db::{Space, Value};
+use crate::db::{DbError, Space, Value};
 use crate::density::{self, Bucket};
 use crate::encode::{
     BlockHead, decode_block, decode_name, decode_node, decode_process, decode_progress,
@@ -240,22 +240,38 @@ impl<'s> SessionReader<'s> {
     /// # Errors
     /// A damaged record.
     pub fn children(&self, parent: FileId, at: Seq) -> Result<Vec<(Vec<u8>, FileId)>, StoreError> {
-        let mut found: Vec<(Vec<u8>, Option<FileId>)> = Vec::new();
+        let mut damage = Vec::new();
+        let children = self.salvage_children(parent, at, &mut damage);
+        damage.into_iter().next().map_or(Ok(children), Err)
+    }
+
+    /// As [`Self::children`], but damage does not hide the rest.
+    pub(crate) fn salvage_children(
+        &self,
+        parent: FileId,
+        at: Seq,
+        damage: &mut Vec<StoreError>,
+    ) -> Vec<(Vec<u8>, FileId)> {
+        let mut found: Vec<NameRecord> = Vec::new();
         let prefix = key::name_dir(self.session.id, parent);
         for record in self.store.db.prefix(Space::Name, &prefix) {
-            let (key, value) = record?;
-            let (name, seq) = key::name_parts(&key)?;
-            if seq > at {
-                continue;
-            }
-            let child = decode_name(&value)?;
-            match found.last_mut() {
-                Some((last, latest)) if last == name => *latest = child,
-                _ => found.push((name.to_vec(), child)),
+            match name_record(record, at) {
+                Ok(None) => {}
+                Ok(Some((name, child))) => match found.last_mut() {
+                    Some((last, latest)) if *last == name => *latest = child,
+                    _ => found.push((name, child)),
+                },
+                Err(error) => {
+                    let goes_on = error.is_of_one_record();
+                    damage.push(error);
+                    if !goes_on {
+                        break;
+                    }
+                }
             }
         }
-        let living = |(name, child): (Vec<u8>, Option<FileId>)| Some((name, child?));
-        Ok(found.into_iter().filter_map(living).collect())
+        let living = |(name, child): NameRecord| Some((name, child?));
+        found.into_iter().filter_map(living).collect()
     }
 
     /// The file a path led to after `at`.
@@ -323,7 +339,19 @@ impl<'s> SessionReader<'s> {
         if !self.progress.baseline_done {
             return Err(StoreError::NoBaseline(self.session.id));
         }
-        Snapshot::load(self, at)
+        Snapshot::load(self, at, false)
+    }
+
+    /// The tree after `at` as far as it can be read; [`Snapshot::damage`] tells what
+    /// cannot.
+    ///
+    /// # Errors
+    /// A session without a baseline.
+    pub fn salvage(&self, at: Seq) -> Result<Snapshot, StoreError> {
+        if !self.progress.baseline_done {
+            return Err(StoreError::NoBaseline(self.session.id));
+        }
+        Snapshot::load(self, at, true)
     }
 
     /// A process.
@@ -365,6 +393,19 @@ impl<'s> SessionReader<'s> {
             .range(Space::Density, range)
             .map(move |record| density::bucket(resolution, record))
     }
+}
+
+type NameRecord = (Vec<u8>, Option<FileId>);
+
+/// A name and what it stood for, unless that is later than `at`.
+fn name_record(
+    record: Result<(Vec<u8>, Value), DbError>,
+    at: Seq,
+) -> Result<Option<NameRecord>, StoreError> {
+    let (key, value) = record?;
+    let (name, seq) = key::name_parts(&key)?;
+    let child = decode_name(&value)?;
+    Ok((seq <= at).then(|| (name.to_vec(), child)))
 }
 
 /// Events of a session, block by block, from both ends.

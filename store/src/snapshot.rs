@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::StoreError;
-use crate::model::{FileId, Kind, Node, Seq, TracePath, UnixTime, Version, VersionRef};
+use crate::model::{FileId, Kind, Node, Seq, SessionId, TracePath, UnixTime, Version, VersionRef};
 use crate::reader::SessionReader;
 
 /// The tree after one `Seq`.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    session: SessionId,
     seq: Seq,
     entries: Vec<Entry>,
+    damage: Vec<(TracePath, String)>,
 }
 
 /// A name in the tree with what it stands for.
@@ -58,17 +60,39 @@ impl Entry {
 }
 
 impl Snapshot {
-    pub(crate) fn load(reader: &SessionReader<'_>, seq: Seq) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        reader: &SessionReader<'_>,
+        seq: Seq,
+        salvage: bool,
+    ) -> Result<Self, StoreError> {
         let mut loader = Loader {
             reader,
             seq,
+            salvage,
             states: HashMap::new(),
-            open: HashSet::new(),
+            dirs: HashSet::new(),
             entries: Vec::new(),
+            damage: Vec::new(),
         };
-        loader.visit(Vec::new(), FileId::TOP)?;
-        let entries = loader.entries;
-        Ok(Self { seq, entries })
+        loader.load()?;
+        Ok(Self {
+            session: reader.id(),
+            seq,
+            entries: loader.entries,
+            damage: loader.damage,
+        })
+    }
+
+    /// The session it belongs to.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What could not be read, with its path; always empty unless it was salvaged.
+    #[must_use]
+    pub fn damage(&self) -> &[(TracePath, String)] {
+        &self.damage
     }
 
     /// The `Seq` it shows the state after.
@@ -101,51 +125,87 @@ pub fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
         .filter(|name| !name.is_empty() && *name != b".")
 }
 
+/// Deepest directory and longest path that are followed: bounds against a trace that
+/// was made to fill the memory.
+const MAX_DEPTH: usize = 4096;
+const MAX_PATH: usize = 1 << 16;
+
 struct Loader<'r> {
     reader: &'r SessionReader<'r>,
     seq: Seq,
+    /// Whether damage is collected instead of being the end.
+    salvage: bool,
     states: HashMap<FileId, Arc<State>>,
-    /// Directories above the current one: none may contain itself.
-    open: HashSet<FileId>,
+    /// A directory has one name: a second one would be a loop, or a tree that doubles at
+    /// each level.
+    dirs: HashSet<FileId>,
     entries: Vec<Entry>,
+    damage: Vec<(TracePath, String)>,
+}
+
+/// A name that is still to be visited.
+struct Pending {
+    path: TracePath,
+    file: FileId,
+    depth: usize,
 }
 
 impl Loader<'_> {
-    fn visit(&mut self, path: TracePath, file: FileId) -> Result<(), StoreError> {
-        let Some(state) = self.state(file)? else {
-            return Ok(());
+    fn load(&mut self) -> Result<(), StoreError> {
+        let top = Pending {
+            path: Vec::new(),
+            file: FileId::TOP,
+            depth: 0,
         };
-        let is_dir = state.node.kind == Kind::Dir;
-        self.entries.push(Entry {
-            path: path.clone(),
-            file,
-            state,
-        });
-        if !is_dir {
-            return Ok(());
-        }
-        if !self.open.insert(file) || self.open.len() > 4096 {
-            return Err(StoreError::Loop);
-        }
-        for (name, child) in self.reader.children(file, self.seq)? {
-            let mut below = path.clone();
-            if !below.is_empty() {
-                below.push(b'/');
+        let mut pending = vec![top];
+        while let Some(next) = pending.pop() {
+            let path = next.path.clone();
+            if let Err(error) = self.visit(next, &mut pending) {
+                self.damaged(path, error)?;
             }
-            below.extend(name);
-            self.visit(below, child)?;
         }
-        self.open.remove(&file);
         Ok(())
     }
 
-    fn state(&mut self, file: FileId) -> Result<Option<Arc<State>>, StoreError> {
-        if let Some(state) = self.states.get(&file) {
-            return Ok(Some(state.clone()));
+    fn damaged(&mut self, path: TracePath, error: StoreError) -> Result<(), StoreError> {
+        if !self.salvage {
+            return Err(error);
         }
-        let Some((node_seq, node)) = self.reader.node_at(file, self.seq)? else {
-            return Ok(None);
-        };
+        self.damage.push((path, error.to_string()));
+        Ok(())
+    }
+
+    fn visit(&mut self, at: Pending, pending: &mut Vec<Pending>) -> Result<(), StoreError> {
+        let Pending { path, file, depth } = at;
+        let state = self.state(file)?;
+        if state.node.kind == Kind::Dir {
+            if !self.dirs.insert(file) || depth > MAX_DEPTH || path.len() > MAX_PATH {
+                return Err(StoreError::Loop);
+            }
+            let mut damage = Vec::new();
+            let children = self.reader.salvage_children(file, self.seq, &mut damage);
+            for error in damage {
+                self.damaged(path.clone(), error)?;
+            }
+            // The first name is to be popped first.
+            pending.extend(children.into_iter().rev().map(|(name, file)| Pending {
+                path: below(&path, &name),
+                file,
+                depth: depth + 1,
+            }));
+        }
+        self.entries.push(Entry { path, file, state });
+        Ok(())
+    }
+
+    fn state(&mut self, file: FileId) -> Result<Arc<State>, StoreError> {
+        if let Some(state) = self.states.get(&file) {
+            return Ok(state.clone());
+        }
+        let (node_seq, node) = self
+            .reader
+            .node_at(file, self.seq)?
+            .ok_or(StoreError::NoNode(file))?;
         let version = match node.kind {
             Kind::File => self.reader.version_at(file, self.seq)?,
             _ => None,
@@ -160,6 +220,16 @@ impl Loader<'_> {
             mtime,
         });
         self.states.insert(file, state.clone());
-        Ok(Some(state))
+        Ok(state)
     }
+}
+
+fn below(path: &[u8], name: &[u8]) -> TracePath {
+    let mut below = Vec::with_capacity(path.len() + 1 + name.len());
+    below.extend(path);
+    if !path.is_empty() {
+        below.push(b'/');
+    }
+    below.extend(name);
+    below
 }

@@ -9,7 +9,7 @@ pub use encode::{Encoded, Seen};
 pub use prepare::Prepared;
 pub(crate) use prepare::prepare;
 pub use read::Content;
-pub(crate) use read::{Lookup, open};
+pub(crate) use read::{Lookup, open, step};
 
 use crate::db::DbError;
 use crate::encode::Malformed;

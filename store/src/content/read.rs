@@ -83,7 +83,11 @@ fn open_chain(
     } else {
         Body::Whole(whole(lookup, &chain)?)
     };
+    // A blob was checked when it was read: not twice where it is the whole content.
+    let checked = matches!(version.repr, Repr::Keyframe(blob) if version.digest == Some(blob))
+        && version.length > 0;
     if let (Body::Whole(bytes), Some(digest)) = (&body, version.digest)
+        && !checked
         && Digest::of(bytes) != digest
     {
         return Err(ContentError::Mismatch(at));
@@ -128,44 +132,54 @@ fn needs_whole(chain: &Chain) -> bool {
 fn whole(lookup: &dyn Lookup, chain: &Chain) -> Result<Vec<u8>, ContentError> {
     let mut bytes = Vec::new();
     for (at, version) in chain.iter().rev() {
-        let length = usize::try_from(version.length)
-            .ok()
-            .filter(|_| version.length <= WHOLE_LIMIT)
-            .ok_or(ContentError::BrokenChain(*at))?;
-        match &version.repr {
-            Repr::Keyframe(_) | Repr::Chunks(_) => {
-                bytes = whole_root(lookup, *at, version)?;
-            }
-            Repr::Patch { codec, payload, .. } => {
-                let payload = data(lookup, payload, PAYLOAD_LIMIT)?;
-                bytes = patch::apply(*codec, &bytes, &payload, length)?;
-            }
-            Repr::Extent {
-                offset,
-                data: extent,
-                ..
-            } => {
-                let extent = data(lookup, extent, PAYLOAD_LIMIT)?;
-                bytes.resize(length, 0);
-                lay(&mut bytes, 0, *offset, &extent);
-            }
-            Repr::Slice {
-                offset,
-                len,
-                settled,
-                ..
-            } => {
-                bytes.resize(length, 0);
-                let mut source = settled_content(lookup, *at, *settled)?;
-                let span = slice_span(*offset, *len, length as u64, &source, *at)?;
-                if let Some(part) = bytes.get_mut(span) {
-                    source.read_at(*offset, part)?;
-                }
-            }
-            Repr::Missing(reason) => return Err(ContentError::Missing(*reason)),
-        }
+        bytes = step(lookup, *at, version, bytes)?;
     }
     Ok(bytes)
+}
+
+/// The whole content of a version, given that of its base (if it has one).
+pub(crate) fn step(
+    lookup: &dyn Lookup,
+    at: VersionRef,
+    version: &Version,
+    mut bytes: Vec<u8>,
+) -> Result<Vec<u8>, ContentError> {
+    let length = usize::try_from(version.length)
+        .ok()
+        .filter(|_| version.length <= WHOLE_LIMIT)
+        .ok_or(ContentError::BrokenChain(at))?;
+    match &version.repr {
+        Repr::Keyframe(_) | Repr::Chunks(_) => whole_root(lookup, at, version),
+        Repr::Patch { codec, payload, .. } => {
+            let payload = data(lookup, payload, PAYLOAD_LIMIT)?;
+            Ok(patch::apply(*codec, &bytes, &payload, length)?)
+        }
+        Repr::Extent {
+            offset,
+            data: extent,
+            ..
+        } => {
+            let extent = data(lookup, extent, PAYLOAD_LIMIT)?;
+            bytes.resize(length, 0);
+            lay(&mut bytes, 0, *offset, &extent);
+            Ok(bytes)
+        }
+        Repr::Slice {
+            offset,
+            len,
+            settled,
+            ..
+        } => {
+            bytes.resize(length, 0);
+            let mut source = settled_content(lookup, at, *settled)?;
+            let span = slice_span(*offset, *len, length as u64, &source, at)?;
+            if let Some(part) = bytes.get_mut(span) {
+                source.read_at(*offset, part)?;
+            }
+            Ok(bytes)
+        }
+        Repr::Missing(reason) => Err(ContentError::Missing(*reason)),
+    }
 }
 
 fn settled_content(

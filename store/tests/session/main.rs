@@ -9,8 +9,11 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod contents;
+mod diff;
 mod events;
+mod export;
 mod trees;
+mod verify;
 
 use diffkeeper_store::model::{
     Backend, ExitStatus, FileId, Kind, Node, NodeIdent, Op, Place, Provenance, Root, Seal, Seq,
@@ -19,7 +22,7 @@ use diffkeeper_store::model::{
 use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, Record, Seen, SessionWriter, Store};
 
-pub fn session(id: SessionId) -> Session {
+pub(crate) fn session(id: SessionId) -> Session {
     Session {
         id,
         argv: vec![b"true".to_vec()],
@@ -41,7 +44,7 @@ pub fn session(id: SessionId) -> Session {
     }
 }
 
-pub fn node(kind: Kind, links: Vec<Place>) -> Node {
+pub(crate) fn node(kind: Kind, links: Vec<Place>) -> Node {
     Node {
         kind,
         mode: 0o644,
@@ -56,14 +59,14 @@ pub fn node(kind: Kind, links: Vec<Place>) -> Node {
     }
 }
 
-pub fn place(parent: FileId, name: &str) -> Place {
+pub(crate) fn place(parent: FileId, name: &str) -> Place {
     Place {
         parent,
         name: name.into(),
     }
 }
 
-pub const SEEN: Seen = Seen {
+pub(crate) const SEEN: Seen = Seen {
     mtime: UnixTime { sec: 7, nsec: 8 },
     sparse: false,
     provenance: Provenance::Observed,
@@ -71,22 +74,22 @@ pub const SEEN: Seen = Seen {
 };
 
 /// A directory with a store in it; the session gets the top directory as its baseline.
-pub struct Bed {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Bed {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Bed {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         Store::create(&self.dir.path().join("state"), "test").unwrap()
     }
 
-    pub fn record(&self, write: impl FnOnce(&mut SessionWriter<'_>)) {
+    pub(crate) fn record(&self, write: impl FnOnce(&mut SessionWriter<'_>)) {
         let store = self.store();
         let session = session(store.next_session().unwrap());
         let mut writer = store.begin(&session).unwrap();
@@ -110,7 +113,7 @@ impl Bed {
     }
 }
 
-pub fn event(
+pub(crate) fn event(
     writer: &mut SessionWriter<'_>,
     time: u64,
     file: u64,
@@ -128,7 +131,7 @@ pub fn event(
 }
 
 /// Creates a file below the top.
-pub fn create(writer: &mut SessionWriter<'_>, time: u64, file: u64, name: &str) -> Seq {
+pub(crate) fn create(writer: &mut SessionWriter<'_>, time: u64, file: u64, name: &str) -> Seq {
     let place = place(FileId::TOP, name);
     let changes = vec![
         Change::Name {
@@ -145,7 +148,12 @@ pub fn create(writer: &mut SessionWriter<'_>, time: u64, file: u64, name: &str) 
 }
 
 /// Writes a content; `None` if the file held it already.
-pub fn write(writer: &mut SessionWriter<'_>, time: u64, file: u64, bytes: &[u8]) -> Option<Seq> {
+pub(crate) fn write(
+    writer: &mut SessionWriter<'_>,
+    time: u64,
+    file: u64,
+    bytes: &[u8],
+) -> Option<Seq> {
     let file_id = FileId(file);
     let content = writer.encode(file_id, bytes, SEEN).unwrap()?;
     let (offset, len) = content.encoded.changed.unwrap_or((0, 0));

@@ -1,0 +1,163 @@
+//! One node of the tree: created, filled, given its attributes.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Job;
+use super::attrs::{self, Refusals};
+use crate::content::{Content, ContentError};
+use crate::model::{Kind, Node};
+use crate::snapshot::Entry;
+
+/// Zeros become holes in pieces of this many bytes, at multiples of it.
+const HOLE: usize = 4096;
+
+/// What was created.
+pub(super) enum Written {
+    File { bytes: u64 },
+    Symlink,
+    Special,
+    Link,
+}
+
+/// Why a node was not created.
+pub(super) enum Stop {
+    Content(ContentError),
+    Os(Errno),
+}
+
+impl From<ContentError> for Stop {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<Errno> for Stop {
+    fn from(error: Errno) -> Self {
+        Self::Os(error)
+    }
+}
+
+/// Creates a node that is not a directory. Either all of it is there afterwards or
+/// nothing.
+pub(super) fn node(
+    job: &Job<'_>,
+    dir: BorrowedFd<'_>,
+    entry: &Entry,
+    refused: &mut Refusals,
+) -> Result<Written, Stop> {
+    let node = &entry.state.node;
+    let special = match node.kind {
+        Kind::File => return file(job, dir, entry, refused),
+        Kind::Dir => return Err(Stop::Os(Errno::ISDIR)),
+        Kind::Symlink => {
+            rustix::fs::symlinkat(node.target.as_slice(), dir, entry.name())?;
+            attrs::set_named(dir, entry, &job.defaults, Some(0o777), refused);
+            return Ok(Written::Symlink);
+        }
+        Kind::Fifo => FileType::Fifo,
+        Kind::Socket => FileType::Socket,
+        Kind::Block => FileType::BlockDevice,
+        Kind::Char => FileType::CharacterDevice,
+    };
+    let mode = first_mode(node);
+    let raw = Mode::from_raw_mode(mode);
+    rustix::fs::mknodat(dir, entry.name(), special, raw, node.rdev)?;
+    attrs::set_named(dir, entry, &job.defaults, Some(mode), refused);
+    Ok(Written::Special)
+}
+
+/// The mode to create a node with: its final one where that saves a call. Extended
+/// attributes can only be set by those who may write.
+fn first_mode(node: &Node) -> u32 {
+    if node.xattrs.is_empty() {
+        node.mode & 0o777
+    } else {
+        0o600
+    }
+}
+
+fn file(
+    job: &Job<'_>,
+    dir: BorrowedFd<'_>,
+    entry: &Entry,
+    refused: &mut Refusals,
+) -> Result<Written, Stop> {
+    // A content that is missing or damaged is mostly noticed before the file is made.
+    let mut content = match entry.content() {
+        Some(at) => Some(job.session.content(at)?),
+        None => None,
+    };
+    let mode = first_mode(&entry.state.node);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(dir, entry.name(), flags, Mode::from_raw_mode(mode))?;
+    let filled = content
+        .as_mut()
+        .map_or(Ok(()), |content| fill(&file, content));
+    if let Err(stop) = filled {
+        let _ = rustix::fs::unlinkat(dir, entry.name(), AtFlags::empty());
+        return Err(stop);
+    }
+    attrs::set(file.as_fd(), entry, &job.defaults, Some(mode), refused);
+    let bytes = content.map_or(0, |content| content.len());
+    Ok(Written::File { bytes })
+}
+
+fn fill(file: &OwnedFd, content: &mut Content<'_>) -> Result<(), Stop> {
+    if !content.version().sparse {
+        return content.stream(|piece| Ok(write_all(file, piece)?));
+    }
+    let mut offset = 0;
+    content.stream(|piece| {
+        write_sparse(file, piece, offset)?;
+        offset += piece.len() as u64;
+        Ok::<_, Stop>(())
+    })?;
+    Ok(rustix::fs::ftruncate(file, offset)?)
+}
+
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(file, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a piece that belongs at `offset`, leaving out blocks of zeros.
+fn write_sparse(file: &OwnedFd, piece: &[u8], offset: u64) -> Result<(), Errno> {
+    let is_hole = |block: &&[u8]| block.iter().all(|byte| *byte == 0);
+    let (mut rest, mut at) = (piece, offset);
+    while !rest.is_empty() {
+        let blocks = rest.chunks(HOLE);
+        let hole: usize = blocks.take_while(is_hole).map(<[u8]>::len).sum();
+        (_, rest) = rest.split_at(hole);
+        let blocks = rest.chunks(HOLE).take_while(|block| !is_hole(block));
+        let (data, after) = rest.split_at(blocks.map(<[u8]>::len).sum());
+        at += hole as u64;
+        write_all_at(file, data, at)?;
+        at += data.len() as u64;
+        rest = after;
+    }
+    Ok(())
+}
+
+fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(file, bytes, at) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(n) => {
+                bytes = bytes.get(n..).unwrap_or_default();
+                at += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The event log: without holes, as long as its session says, under its running hash.
+
+use super::{Check, FindingKind, names::Replay};
+use crate::db::Space;
+use crate::encode::{Malformed, decode_block};
+use crate::error::StoreError;
+use crate::key;
+use crate::model::{Counts, Digest, Event, OpKind, Seq, Timestamp};
+use crate::writer::extend_chain;
+
+/// How far the log was followed.
+struct Log {
+    last_seq: Seq,
+    last_time: Timestamp,
+    counts: Counts,
+    chain: Digest,
+    /// Whether every block so far was there and readable.
+    whole: bool,
+}
+
+/// Reads all events, replays their names, and compares what they sum up to.
+pub(super) fn check(check: &mut Check<'_>, replay: &mut Replay) {
+    let mut log = Log {
+        last_seq: Seq::BASELINE,
+        last_time: Timestamp::default(),
+        counts: Counts::default(),
+        chain: Digest::of(b""),
+        whole: true,
+    };
+    for record in check.records(Space::Event) {
+        let block = record.and_then(|(key, value)| {
+            let first = key::event_seq(&key)?;
+            let (events, plain) = decode_block(&value)?;
+            match events.first() {
+                Some(event) if event.seq == first => Ok((events, plain)),
+                _ => Err(StoreError::Malformed(Malformed("event block"))),
+            }
+        });
+        match block {
+            Ok((events, plain)) => {
+                log.block(check, replay, &events);
+                log.chain = extend_chain(&log.chain, &plain);
+                check.report.events += events.len() as u64;
+                check.meter.advance(events.len() as u64);
+            }
+            Err(error) => {
+                log.whole = false;
+                check.found(FindingKind::Event, Some(log.last_seq.next()), error);
+            }
+        }
+    }
+    log.compare(check);
+    if !log.whole {
+        replay.give_up();
+    }
+}
+
+impl Log {
+    fn block(&mut self, check: &mut Check<'_>, replay: &mut Replay, events: &[Event]) {
+        for event in events {
+            if event.seq != self.last_seq.next() {
+                self.whole = false;
+                let text = format!("no events from #{} on", self.last_seq.next().0);
+                check.found(FindingKind::Event, Some(self.last_seq.next()), text);
+            }
+            if event.time < self.last_time {
+                let text = "an event is earlier than the one before it";
+                check.found(FindingKind::Event, Some(event.seq), text);
+            }
+            self.last_seq = event.seq;
+            self.last_time = event.time;
+            self.counts.add(event.op.kind(), 1);
+            replay.apply(check, event);
+            if let Err(error) = state_of(check, event) {
+                check.found(FindingKind::Event, Some(event.seq), error);
+            }
+        }
+    }
+
+    fn compare(&mut self, check: &mut Check<'_>) {
+        let session = check.session;
+        let progress = session.progress();
+        if self.last_seq != progress.last_seq {
+            self.whole = false;
+            let text = format!(
+                "the log ends at #{} and not at #{}",
+                self.last_seq.0, progress.last_seq.0
+            );
+            check.found(FindingKind::Event, Some(self.last_seq), text);
+        }
+        // The sums of a log with holes say nothing that was not said.
+        if self.whole {
+            self.compare_sums(check);
+        }
+        if session
+            .seal()
+            .is_some_and(|seal| seal.root != progress.chain)
+        {
+            let text = "the seal does not match the running hash";
+            check.found(FindingKind::Session, None, text);
+        }
+    }
+
+    fn compare_sums(&self, check: &mut Check<'_>) {
+        let progress = check.session.progress();
+        if self.chain != progress.chain {
+            let text = "the events do not match their running hash";
+            check.found(FindingKind::Event, None, text);
+        }
+        if self.last_time != progress.last_time {
+            let text = "the last event does not have the time the session says";
+            check.found(FindingKind::Event, Some(self.last_seq), text);
+        }
+        for kind in OpKind::ALL {
+            let (found, said) = (self.counts.get(*kind), progress.counts.get(*kind));
+            if found != said {
+                let text = format!("{found} {} events where {said} were counted", kind.word());
+                check.found(FindingKind::Event, None, text);
+            }
+        }
+    }
+}
+
+/// Some events never come without the state they led to.
+fn state_of(check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
+    let Some(file) = event.file else {
+        return Ok(());
+    };
+    let (space, kind, text) = match event.op.kind() {
+        OpKind::Write | OpKind::Truncate => {
+            let text = "a write without the content it led to";
+            (Space::Version, FindingKind::Version, text)
+        }
+        OpKind::Create | OpKind::Mkdir | OpKind::Mknod | OpKind::Symlink => (
+            Space::Node,
+            FindingKind::Node,
+            "a new file without attributes",
+        ),
+        _ => return Ok(()),
+    };
+    let key = key::file_at(check.session.id(), file, event.seq);
+    if !check.session.store.db.contains(space, &key)? {
+        check.found_at(kind, file, event.seq, text);
+    }
+    Ok(())
+}
