@@ -1,1 +1,3 @@
 //! Kernel capture: what the host supports.
+
+pub mod support;

@@ -1,1 +1,3 @@
 //! What a trace looks like in a terminal.
+
+pub mod sign;

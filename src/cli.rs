@@ -1,0 +1,300 @@
+//! The command line as clap reads it: types and help texts, nothing is resolved here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Flight recorder and timeline debugger for files: record a command, then look at every
+/// change it made below a directory, at any instant.
+#[derive(Debug, Parser)]
+#[command(name = "diffkeeper", version, max_term_width = 100)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+WHEN is start, latest, a duration from the start (2s, 500ms, 2m14s, 1.5s; the state after every
+event up to then), -5s (before the end), #1234 (after that event) or an RFC 3339 time.
+
+Exit status: 0 done; 1 a negative finding (damage, a content that was not recorded, a difference
+with --exit-code); 2 a request that cannot be met; 125 the recorder failed before the command
+ran; 126, 127 the command could not be run or found; after `record`, the command's own.";
+
+/// Options that every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Directory of the trace [default: $DIFFKEEPER_STATE_DIR, else ./diffkeeper-trace]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// When to colour the output; NO_COLOR is honoured
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    pub(crate) color: Color,
+    /// Tell more on stderr; twice for details (or a filter in $DIFFKEEPER_LOG)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// Nothing on stderr but warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command and record every change below a directory
+    Record(Record),
+    /// List what happened, in order
+    Timeline(Timeline),
+    /// Write a file as it was to stdout
+    Show(Show),
+    /// Show what changed between two instants
+    Diff(Diff),
+    /// Write the tree as it was into a new directory
+    Export(Export),
+    /// List the recorded sessions
+    Sessions(Listing),
+    /// Check every record, content and hash of the trace
+    Verify(Verify),
+    /// Say what this machine can record, and why
+    Doctor(Doctor),
+    /// Record a flaky test and find its culprit, as an example
+    Demo(Demo),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print a manual page
+    Man(Man),
+}
+
+/// Which session of the trace.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct SessionArg {
+    /// Session to read [default: the last one]
+    #[arg(long, value_name = "N")]
+    pub(crate) session: Option<u32>,
+}
+
+/// `record`
+#[derive(Args, Debug)]
+pub(crate) struct Record {
+    /// Directory to record, with all below it; may be given again [default: .]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Vec<PathBuf>,
+    /// Leave out what matches, relative to its --watch directory; may be given again
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<OsString>,
+    /// How to capture; auto takes the best that works here (see `diffkeeper doctor`)
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) backend: Backend,
+    /// Fail if the recorder has a fault, instead of passing on the command's status
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Record stdout and stderr as events too; the command then writes to pipes
+    #[arg(long)]
+    pub(crate) output: bool,
+    /// The command with its arguments, after --
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// How to capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// The best that works
+    #[default]
+    Auto,
+    /// eBPF on function entries and exits
+    Fentry,
+    /// eBPF on tracepoints
+    Tracepoint,
+    /// File notifications of the operating system
+    Notify,
+}
+
+const FILTER_HELP: &str = "\
+Filters: terms side by side must all hold; `or`, `not` (or a leading -) and parentheses combine
+them. A value may be \"quoted\" or a /regular expression/; `=` and `!=` compare as well as `:`.
+  path:src/**/*.log   glob from the top; without wildcards the path and all below it
+  op:write,rename     create mkdir mknod symlink link unlink rmdir rename write truncate chmod
+                      chown utimes setxattr removexattr open read exec exit output marker gap
+  size>1MiB  len:..4KiB  offset:0  seq:10..20  t:2m..2m14s
+  pid=44  uid:0  comm=go  exe:cargo  ancestor:make
+  content:\"ERROR\"     in the file as the event left it, or in an output
+  provenance:observed captured, observed, missing
+  reason:overflow  stream:stderr
+  word                in the path, an output or a marker";
+
+/// `timeline`
+#[derive(Args, Debug)]
+#[command(after_help = FILTER_HELP)]
+pub(crate) struct Timeline {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// Only events from this WHEN on
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Only events up to this WHEN
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// Only events that match, as in 'path:**/*.log op:write,rename size>1MiB'
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Last event first
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Stop after so many events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `show`
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// The instant
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    pub(crate) time: String,
+    /// The file, from the top of the recorded directory
+    pub(crate) path: PathBuf,
+}
+
+/// `diff`
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// The instant before
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "start",
+        allow_hyphen_values = true
+    )]
+    pub(crate) from: String,
+    /// The instant after
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    pub(crate) to: String,
+    /// Show the bytes that differ
+    #[arg(long)]
+    pub(crate) hex: bool,
+    /// Only count what changed, file by file
+    #[arg(long, conflicts_with = "hex")]
+    pub(crate) stat: bool,
+    /// Exit with status 1 if anything differs
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Lines (with --hex, rows) of context
+    #[arg(short = 'U', long = "unified", value_name = "N", default_value_t = 3)]
+    pub(crate) context: usize,
+    /// One JSON object a line
+    #[arg(long, conflicts_with_all = ["hex", "stat"])]
+    pub(crate) json: bool,
+    /// Only these files, and what is below these directories
+    pub(crate) path: Vec<PathBuf>,
+}
+
+/// `export`
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// Where to; must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The instant
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    pub(crate) time: String,
+    /// Only what matches, with the directories above it
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Option<OsString>,
+}
+
+/// A plain listing.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Listing {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `verify`
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// Only this session [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) session: Option<u32>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `doctor`
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Directory that is to be recorded
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) watch: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Be the flaky test
+    #[arg(long, hide = true)]
+    pub(crate) flaky_ci_test: bool,
+}
+
+/// `completions`
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Command to describe [default: the program as a whole]
+    pub(crate) command: Option<String>,
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
+}

@@ -1,0 +1,198 @@
+//! From facts to a choice: pure, so that every case can be tested anywhere.
+
+use diffkeeper_ebpf::support::Facts;
+use diffkeeper_recorder::AUTO_REASON;
+use diffkeeper_store::size::format_bytes;
+
+use super::place::Place;
+use crate::output::{grouped, path_text};
+
+/// A limit below these is met by trees and bursts that are nothing special.
+const FEW_WATCHES: u64 = 65_536;
+const FEW_INSTANCES: u64 = 64;
+const FEW_QUEUED: u64 = 16_384;
+/// A trace may need a copy of everything that is recorded.
+const LITTLE_SPACE: u64 = 1 << 30;
+
+/// What a tier can do here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tier {
+    pub(super) name: &'static str,
+    pub(super) works: bool,
+    pub(super) why: String,
+}
+
+/// What follows from the facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) tiers: Vec<Tier>,
+    pub(super) chosen: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Decides. `trace` is where the trace would be kept, if that can be told.
+pub(super) fn advise(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Advice {
+    let kernel = |name| Tier {
+        name,
+        works: false,
+        why: format!("not part of this version; {}", kernel_ground(facts)),
+    };
+    let notify = Tier {
+        name: "notify",
+        works: true,
+        why: "contents are observed after each change; processes are unknown".to_owned(),
+    };
+    Advice {
+        tiers: vec![kernel("fentry"), kernel("tracepoint"), notify],
+        chosen: "notify",
+        reason: AUTO_REASON,
+        warnings: warnings(facts, watch, trace),
+    }
+}
+
+/// What the kernel tiers would find here.
+fn kernel_ground(facts: &Facts) -> String {
+    let mut lacking = Vec::new();
+    if !facts.btf {
+        lacking.push("the kernel has no BTF");
+    }
+    match facts.capabilities {
+        Some(held) if held.may_trace() => {}
+        Some(_) => lacking.push("CAP_BPF and CAP_PERFMON are not held"),
+        None => lacking.push("capabilities are unknown"),
+    }
+    if facts.lockdown.as_deref() == Some("confidentiality") {
+        lacking.push("lockdown forbids reading kernel memory");
+    }
+    match lacking.as_slice() {
+        [] => "this machine has BTF and the capabilities".to_owned(),
+        lacking => format!("this machine would lack: {}", lacking.join(", ")),
+    }
+}
+
+fn warnings(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<String> {
+    let inotify = facts.inotify;
+    let limits = [
+        (
+            inotify.max_user_watches,
+            FEW_WATCHES,
+            "max_user_watches",
+            "directories beyond it go unannounced",
+        ),
+        (
+            inotify.max_user_instances,
+            FEW_INSTANCES,
+            "max_user_instances",
+            "few programs can watch at once",
+        ),
+        (
+            inotify.max_queued_events,
+            FEW_QUEUED,
+            "max_queued_events",
+            "a burst of changes may overflow it",
+        ),
+    ];
+    let mut warnings = Vec::new();
+    for (limit, few, name, effect) in limits {
+        if let Some(limit) = limit.filter(|limit| *limit < few) {
+            warnings.push(format!(
+                "fs.inotify.{name} is {}: {effect}; raise it with `sysctl fs.inotify.{name}={few}`",
+                grouped(limit)
+            ));
+        }
+    }
+    if watch.is_remote {
+        warnings.push(format!(
+            "{} is on {}: changes made by other machines are not announced",
+            path_text(&watch.path),
+            watch.filesystem
+        ));
+    }
+    if let Some(trace) = trace.filter(|trace| trace.free < LITTLE_SPACE) {
+        warnings.push(format!(
+            "only {} are free for the trace at {}",
+            format_bytes(trace.free),
+            path_text(&trace.path)
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Advice, advise};
+    use crate::cmd::doctor::place::Place;
+    use diffkeeper_ebpf::support::{Capabilities, Facts, Inotify};
+
+    fn place() -> Place {
+        Place {
+            path: "/w".into(),
+            filesystem: "ext4".to_owned(),
+            is_remote: false,
+            free: 1 << 40,
+        }
+    }
+
+    fn well() -> Facts {
+        Facts {
+            btf: true,
+            capabilities: Some(Capabilities::from_mask(u64::MAX)),
+            inotify: Inotify {
+                max_user_watches: Some(1 << 20),
+                max_user_instances: Some(1024),
+                max_queued_events: Some(1 << 20),
+            },
+            ..Facts::default()
+        }
+    }
+
+    fn why(advice: &Advice, name: &str) -> String {
+        let tier = advice.tiers.iter().find(|tier| tier.name == name);
+        tier.map(|tier| tier.why.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_what_works_is_chosen() {
+        for facts in [well(), Facts::default()] {
+            let advice = advise(&facts, &place(), None);
+            let works = advice.tiers.iter().filter(|tier| tier.works);
+            let works: Vec<_> = works.map(|tier| tier.name).collect();
+            assert_eq!(works, [advice.chosen]);
+            assert!(!advice.reason.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_a_kernel_tier_would_lack_is_named() {
+        assert!(why(&advise(&well(), &place(), None), "fentry").contains("has BTF"));
+        let mut facts = well();
+        facts.btf = false;
+        facts.capabilities = Some(Capabilities::default());
+        facts.lockdown = Some("confidentiality".to_owned());
+        let why = why(&advise(&facts, &place(), None), "tracepoint");
+        for part in ["no BTF", "CAP_BPF", "lockdown"] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
+
+    #[test]
+    fn low_limits_are_warned_about_and_high_ones_are_not() {
+        assert_eq!(advise(&well(), &place(), Some(&place())).warnings, [""; 0]);
+        let mut facts = well();
+        facts.inotify.max_user_watches = Some(8192);
+        facts.inotify.max_queued_events = Some(100);
+        let mut poor = place();
+        (poor.free, poor.is_remote) = (1, true);
+        let warnings = advise(&facts, &poor, Some(&poor)).warnings.join("\n");
+        for part in [
+            "max_user_watches is 8,192",
+            "max_queued_events",
+            "other machines",
+            "1B are free",
+        ] {
+            assert!(warnings.contains(part), "{part}: {warnings}");
+        }
+        assert!(!warnings.contains("instances"));
+    }
+}

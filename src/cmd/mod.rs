@@ -1,0 +1,42 @@
+//! One file a command.
+
+mod completions;
+mod demo;
+mod diff;
+mod doctor;
+mod export;
+mod man;
+mod record;
+mod sessions;
+mod show;
+mod timeline;
+mod verify;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::diagnostics;
+use crate::error::CliError;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// What the command reports.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    let config = Config::new(cli.global);
+    diagnostics::start_logging(&config)?;
+    match &cli.command {
+        Command::Record(args) => record::run(args, &config),
+        Command::Timeline(args) => timeline::run(args, &config),
+        Command::Show(args) => show::run(args, &config),
+        Command::Diff(args) => diff::run(args, &config),
+        Command::Export(args) => export::run(args, &config),
+        Command::Sessions(args) => sessions::run(*args, &config),
+        Command::Verify(args) => verify::run(args, &config),
+        Command::Doctor(args) => doctor::run(args, &config),
+        Command::Demo(args) => demo::run(args, &config),
+        Command::Completions(args) => completions::run(args, &config),
+        Command::Man(args) => man::run(args, &config),
+    }
+}

@@ -1,0 +1,158 @@
+//! `diffkeeper record`: runs a command and records every change below the watched
+//! directories.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use diffkeeper_recorder::{Options, Outcome, Progress, record};
+use diffkeeper_store::model::{self, GapReason, Op, OpKind, Seq};
+use diffkeeper_store::{SessionReader, Store};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli;
+use crate::config::Config;
+use crate::error::CliError;
+use crate::output::{counted, note, path_text, warn};
+use crate::trace;
+
+/// Status of a recorder that failed.
+const RECORDER_FAILED: u8 = 125;
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever kept the recording from beginning; the command has not run then.
+pub(crate) fn run(args: &cli::Record, config: &Config) -> Result<ExitCode, CliError> {
+    let bar = Bar::new(config);
+    let outcome = record(&options(args, config)?, &bar)?;
+    tell(&outcome, config);
+    if args.strict && !outcome.faults.is_empty() {
+        return Ok(ExitCode::from(RECORDER_FAILED));
+    }
+    Ok(exit_code(outcome.status))
+}
+
+fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
+    let utf8 = |glob: &std::ffi::OsString| {
+        let text = glob.to_str().map(str::to_owned);
+        text.ok_or_else(|| CliError::usage("--exclude takes a glob in UTF-8"))
+    };
+    let watch = match args.watch.as_slice() {
+        [] => vec![".".into()],
+        given => given.to_vec(),
+    };
+    Ok(Options {
+        argv: args.command.clone(),
+        state_dir: config.state_dir.clone(),
+        watch,
+        exclude: args.exclude.iter().map(utf8).collect::<Result<_, _>>()?,
+        backend: match args.backend {
+            cli::Backend::Auto => None,
+            cli::Backend::Fentry => Some(model::Backend::Fentry),
+            cli::Backend::Tracepoint => Some(model::Backend::Tracepoint),
+            cli::Backend::Notify => Some(model::Backend::Notify),
+        },
+        output: args.output,
+    })
+}
+
+/// The command's own status, as a shell reports it.
+fn exit_code(status: model::ExitStatus) -> ExitCode {
+    ExitCode::from(u8::try_from(status.shell_code() & 0xff).unwrap_or(RECORDER_FAILED))
+}
+
+/// How far the baseline is, on a terminal; faults at once, before the command prints on.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(config: &Config) -> Self {
+        let target = if config.shows_progress() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn baseline(&self, files: u64, bytes: u64) {
+        let size = diffkeeper_store::size::format_bytes(bytes);
+        self.0
+            .set_message(format!("baseline: {}, {size}", counted(files, "file")));
+        self.0.tick();
+    }
+
+    fn baseline_done(&self) {
+        self.0.finish_and_clear();
+    }
+
+    fn fault(&self, text: &str) {
+        self.0.finish_and_clear();
+        warn(format_args!("diffkeeper: recorder fault: {text}"));
+    }
+}
+
+/// Tells on stderr what was recorded: what was missed always, the rest unless the user
+/// wants quiet. Faults were told when they happened.
+pub(super) fn tell(outcome: &Outcome, config: &Config) {
+    let Some(progress) = &outcome.progress else {
+        return;
+    };
+    let gaps = progress.counts.get(OpKind::Gap);
+    if gaps > 0 {
+        // The store is whole again only if it can be read; the count stands in any case.
+        let reasons = gap_reasons(outcome, config).unwrap_or_default();
+        warn(format_args!(
+            "diffkeeper: {}{reasons}",
+            counted(gaps, "gap")
+        ));
+    }
+    let end = Duration::from_nanos(progress.last_time.0);
+    note(
+        config,
+        format_args!(
+            "diffkeeper: session {}: {}, {}, {}, last at {:.3}s, in {}",
+            outcome.session.0,
+            counted(progress.counts.total(), "event"),
+            counted(gaps, "gap"),
+            trace::provenance(outcome.backend),
+            end.as_secs_f64(),
+            path_text(&config.state_dir),
+        ),
+    );
+}
+
+/// `: 2 torn, 1 unreadable`.
+fn gap_reasons(outcome: &Outcome, config: &Config) -> Result<String, CliError> {
+    let store = Store::open(&config.state_dir, "record")?;
+    let reader = store.session(Some(outcome.session))?;
+    let counts = gaps_by_reason(&reader)?;
+    let parts = counts
+        .iter()
+        .map(|(reason, n)| format!("{n} {}", reason.word()));
+    Ok(format!(": {}", parts.collect::<Vec<_>>().join(", ")))
+}
+
+/// How many gaps of each reason; reads the events only if there are any.
+fn gaps_by_reason(reader: &SessionReader<'_>) -> Result<Vec<(GapReason, u64)>, CliError> {
+    let mut left = reader.progress().counts.get(OpKind::Gap);
+    let mut counts: Vec<_> = GapReason::ALL.iter().map(|reason| (*reason, 0)).collect();
+    // Most gaps stand at the end, where the last reconcile puts them.
+    let mut events = reader.events(Seq(1), reader.progress().last_seq);
+    while left > 0
+        && let Some(event) = events.next_back()
+    {
+        if let Op::Gap { reason, .. } = event?.op {
+            left -= 1;
+            let found = counts.iter_mut().find(|(known, _)| *known == reason);
+            found.into_iter().for_each(|(_, count)| *count += 1);
+        }
+    }
+    counts.retain(|(_, count)| *count > 0);
+    Ok(counts)
+}

@@ -1,0 +1,127 @@
+//! Finding one's way in a trace: the store, the session, the instant, the path.
+
+use std::path::Path;
+
+use diffkeeper_store::model::{Backend, FileId, OpKind, Seq, Session, SessionId, TracePath};
+use diffkeeper_store::when::{SessionSpan, Target, WhenError, format_time};
+use diffkeeper_store::{SessionReader, Store};
+
+use crate::cli::SessionArg;
+use crate::config::{Config, Instant};
+use crate::error::CliError;
+use crate::near;
+use crate::output::{counted, warn};
+
+/// Opens the store; `purpose` is what others read who find it locked.
+///
+/// # Errors
+/// Whatever keeps it from being opened.
+pub(crate) fn open(config: &Config, purpose: &str) -> Result<Store, CliError> {
+    Ok(Store::open(&config.state_dir, purpose)?)
+}
+
+/// The session that was asked for, else the last one.
+///
+/// # Errors
+/// None with that number, or damage.
+pub(crate) fn session(store: &Store, arg: SessionArg) -> Result<SessionReader<'_>, CliError> {
+    Ok(store.session(arg.session.map(SessionId))?)
+}
+
+/// What a session spans.
+pub(crate) fn span(reader: &SessionReader<'_>) -> SessionSpan {
+    SessionSpan {
+        start_wall: reader.session().start_wall,
+        end: reader.end(),
+        last_seq: reader.progress().last_seq,
+    }
+}
+
+/// The state that was asked for.
+///
+/// # Errors
+/// An instant outside the session, in the words of the user.
+pub(crate) fn target_of(reader: &SessionReader<'_>, instant: &Instant) -> Result<Target, CliError> {
+    instant
+        .when
+        .resolve(&span(reader))
+        .map_err(|error| match error {
+            WhenError::Outside { span, .. } => CliError::usage(format!(
+                "{} is outside the session, which spans {span}",
+                instant.text
+            )),
+            error @ WhenError::Syntax { .. } => error.into(),
+        })
+}
+
+/// The event after which the state is the one asked for.
+///
+/// # Errors
+/// An instant outside the session, or damage.
+pub(crate) fn seq_of(reader: &SessionReader<'_>, instant: &Instant) -> Result<Seq, CliError> {
+    match target_of(reader, instant)? {
+        Target::Seq(seq) => Ok(seq),
+        Target::Time(time) => Ok(reader.seq_at(time)?),
+    }
+}
+
+/// A path as the user gave it, in terms of the trace: an absolute one below a recorded
+/// directory becomes relative to the top.
+pub(crate) fn trace_path(session: &Session, path: &Path) -> TracePath {
+    let given = path.as_os_str().as_encoded_bytes();
+    let below = session.roots.iter().find_map(|root| {
+        let rest = given.strip_prefix(root.path.as_slice())?;
+        (path.is_absolute() && (rest.is_empty() || rest.starts_with(b"/")))
+            .then(|| [root.label.as_slice(), b"/", rest].concat())
+    });
+    let path = below.unwrap_or_else(|| given.to_vec());
+    let names: Vec<&[u8]> = diffkeeper_store::components(&path).collect();
+    names.join(&b'/')
+}
+
+/// The file a path led to, and the path in terms of the trace.
+///
+/// # Errors
+/// None there, with what may have been meant; or damage.
+pub(crate) fn find(
+    reader: &SessionReader<'_>,
+    path: &Path,
+    at: Seq,
+    when: &str,
+) -> Result<(FileId, TracePath), CliError> {
+    let path = trace_path(reader.session(), path);
+    match reader.find(&path, at)? {
+        Some(file) => Ok((file, path)),
+        None => Err(near::no_such_path(reader, &path, at, when)),
+    }
+}
+
+/// How contents of a session are known, for summaries: `observed (notify)`.
+pub(crate) fn provenance(backend: Backend) -> String {
+    match backend {
+        Backend::Notify => format!("observed ({})", backend.word()),
+        // Their versions differ, so nothing is claimed for all of them.
+        Backend::Tracepoint | Backend::Fentry | Backend::Scripted => backend.word().to_owned(),
+    }
+}
+
+/// `0 gaps`: a claim that can be checked.
+pub(crate) fn gaps(reader: &SessionReader<'_>) -> String {
+    counted(reader.progress().counts.get(OpKind::Gap), "gap")
+}
+
+/// Tells about a session that is not whole.
+pub(crate) fn warn_if_unsealed(reader: &SessionReader<'_>) {
+    if reader.seal().is_none() {
+        warn(format_args!(
+            "session {} is not finished: the recorder died or is still at work; the trace ends \
+             at {} (#{})",
+            reader.session().id.0,
+            format_time(reader.end()),
+            reader.progress().last_seq.0,
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;
