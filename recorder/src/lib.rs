@@ -16,6 +16,7 @@ pub mod probe;
 mod reconcile;
 mod record;
 mod recording;
+mod refinery;
 mod run;
 mod scan;
 pub mod scope;

@@ -12,6 +12,7 @@ use diffkeeper_store::model::{ExitStatus, Op, Process, ProcessId, Stream};
 use crate::observation::{Fact, Observation};
 use crate::reconcile::paths_of;
 use crate::recording::Recording;
+use crate::refinery::Refinery;
 
 /// An event is committed at the latest this long after it was recorded.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
@@ -61,6 +62,7 @@ enum Ending {
 
 pub(crate) struct Pipeline<'r, 's> {
     recording: &'r mut Recording<'s>,
+    refinery: Refinery<'r>,
     inputs: Inputs,
     last_commit: Instant,
     /// Paths of the facts since the reconcile; `None` before it.
@@ -70,9 +72,14 @@ pub(crate) struct Pipeline<'r, 's> {
 }
 
 impl<'r, 's> Pipeline<'r, 's> {
-    pub(crate) fn new(recording: &'r mut Recording<'s>, inputs: Inputs) -> Self {
+    pub(crate) fn new(
+        recording: &'r mut Recording<'s>,
+        refinery: Refinery<'r>,
+        inputs: Inputs,
+    ) -> Self {
         Self {
             recording,
+            refinery,
             inputs,
             last_commit: Instant::now(),
             announced: None,
@@ -94,6 +101,8 @@ impl<'r, 's> Pipeline<'r, 's> {
         self.recording.read_deferred(true)?;
         let announced = self.announced.take().unwrap_or_default();
         self.recording.report_unannounced(found, &announced)?;
+        self.recording.writer.commit()?;
+        self.refinery.finish(&mut self.recording.writer);
         self.recording.writer.commit()
     }
 
@@ -215,6 +224,7 @@ impl<'r, 's> Pipeline<'r, 's> {
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {
             self.recording.writer.commit()?;
             self.last_commit = Instant::now();
+            self.refinery.turn(&mut self.recording.writer);
         }
         Ok(())
     }

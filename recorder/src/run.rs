@@ -17,6 +17,7 @@ use crate::pipeline::{COMMAND, Control, Inputs, Pipeline};
 use crate::priority::lower_this_thread;
 use crate::record::Outcome;
 use crate::recording::Recording;
+use crate::refinery::Refinery;
 use crate::scope::Scope;
 use crate::source::{Source, SourceError};
 
@@ -139,10 +140,14 @@ fn pipeline(
 ) -> Result<(), String> {
     recording.writer.process(COMMAND, process);
     let started = recording.timestamp(recording.zero);
-    recording
-        .emit_of(COMMAND, started, Op::Exec)
-        .and_then(|_| Pipeline::new(recording, inputs).run(process))
-        .map_err(|error| error.to_string())
+    let store = recording.store;
+    std::thread::scope(|scope| {
+        let refinery = Refinery::start(scope, store);
+        recording
+            .emit_of(COMMAND, started, Op::Exec)
+            .and_then(|_| Pipeline::new(recording, refinery, inputs).run(process))
+    })
+    .map_err(|error| error.to_string())
 }
 
 /// Ends a session in order.

@@ -22,6 +22,7 @@ use crate::model::{
     SessionId, Timestamp, Version, VersionRef,
 };
 use crate::policy::Chain;
+use crate::refine::{Candidate, Refined, Refinery};
 use crate::store::Store;
 
 /// A batch is committed once it holds this many bytes.
@@ -112,6 +113,7 @@ struct Pending<'s> {
     batch: Batch<'s>,
     /// Blobs of this batch, so that none is written twice.
     blobs: std::collections::HashSet<Digest>,
+    refinery: Refinery,
 }
 
 impl<'s> Pending<'s> {
@@ -120,6 +122,7 @@ impl<'s> Pending<'s> {
             db,
             batch: db.batch(),
             blobs: std::collections::HashSet::new(),
+            refinery: Refinery::default(),
         }
     }
 
@@ -134,10 +137,12 @@ impl Sink for Pending<'_> {
     /// Blobs may be committed ahead of the records that name them, as nothing refers to
     /// them until then; so one content never has to fit in a batch.
     fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
-        if let Some(value) = blob.value
-            && self.blobs.insert(blob.digest)
-        {
-            self.batch.put(Space::Blob, key::blob(&blob.digest), value);
+        match blob.value {
+            Some(value) if self.blobs.insert(blob.digest) => {
+                self.batch.put(Space::Blob, key::blob(&blob.digest), value);
+            }
+            Some(_) => {}
+            None => self.refinery.shared(blob.digest),
         }
         Ok(())
     }
@@ -278,6 +283,10 @@ impl<'s> SessionWriter<'s> {
                     let version = &content.encoded.version;
                     let value = encode_version(version);
                     self.pending.batch.put(Space::Version, key, value);
+                    if let Some(below) = self.contents.chain(file) {
+                        let at = VersionRef { file, seq };
+                        self.pending.refinery.offer(session, at, version, below);
+                    }
                     self.contents.settle(file, seq, version, content.chain);
                 }
             }
@@ -419,6 +428,31 @@ impl<'s> SessionWriter<'s> {
             Some(VersionRef { seq, .. }) if seq > self.committed => self.commit(),
             _ => Ok(()),
         }
+    }
+
+    /// A committed version that [`Store::refine`] may find a smaller form for.
+    pub fn candidate(&mut self) -> Option<Candidate> {
+        self.pending.refinery.next(self.committed)
+    }
+
+    /// Replaces the form of a version by a smaller one of the same content.
+    pub fn apply(&mut self, refined: Refined) {
+        let key = key::file_at(self.session, refined.at.file, refined.at.seq);
+        let value = encode_version(&refined.version);
+        let batch = &mut self.pending.batch;
+        batch.put(Space::Version, key, value);
+        for blob in refined.blobs {
+            if let Some(value) = blob.value {
+                batch.put(Space::Blob, key::blob(&blob.digest), value);
+            }
+        }
+        for digest in refined.replaced {
+            if self.pending.refinery.owns_alone(&digest) {
+                batch.remove(Space::Blob, key::blob(&digest));
+            }
+        }
+        let file = refined.at.file;
+        self.contents.burden(file, refined.root, refined.extra_cost);
     }
 
     /// Ends the session in order.

@@ -55,6 +55,8 @@ struct Head {
     digest: Option<Digest>,
     /// `None` when nothing may be built on it (no content, or none that is known).
     chain: Option<Chain>,
+    /// Where the chain's keyframe stands.
+    root: Seq,
 }
 
 /// Steps of ranges that may stand on a long content; each is held in memory by readers.
@@ -100,6 +102,21 @@ impl ContentEncoder {
         head.chain.is_some().then_some(head.at)
     }
 
+    /// The chain that the next version of a file may be built on, and its keyframe.
+    pub(crate) fn chain(&self, file: FileId) -> Option<(Chain, Seq)> {
+        let head = self.heads.get(&file)?;
+        Some((head.chain?, head.root))
+    }
+
+    /// A version of the chain that stands on `root` has become dearer to read.
+    pub(crate) fn burden(&mut self, file: FileId, root: Seq, extra_cost: u32) {
+        if let Some(head) = self.heads.get_mut(&file).filter(|head| head.root == root)
+            && let Some(chain) = &mut head.chain
+        {
+            chain.cost = chain.cost.saturating_add(extra_cost);
+        }
+    }
+
     /// Lets a new file be built on what another file held, as after an atomic replace.
     pub(crate) fn succeed(&mut self, file: FileId, predecessor: FileId) {
         if let Some(head) = self.heads.get(&predecessor)
@@ -125,11 +142,16 @@ impl ContentEncoder {
         if chain.is_none() {
             self.recent.remove(&file);
         }
+        let root = match (version.repr.base(), self.heads.get(&file)) {
+            (Some(_), Some(head)) => head.root,
+            _ => seq,
+        };
         let head = Head {
             at: VersionRef { file, seq },
             length: version.length,
             digest: version.digest,
             chain,
+            root,
         };
         self.heads.insert(file, head);
     }

@@ -8,7 +8,7 @@ use diffkeeper_store::model::{FileId, PatchCodec, Repr, VersionRef};
 use crate::{Bed, SEEN, create, event, write};
 
 /// xorshift64: seeded noise.
-pub(crate) struct Noise(pub u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
     pub(crate) fn next(&mut self) -> u64 {
@@ -64,7 +64,7 @@ fn a_chain_of_every_form_reads_back() {
         assert!(write(writer, 99, 2, states.last().unwrap()).is_none());
     });
     for (seq, state) in seqs.iter().zip(&states) {
-        assert_eq!(&read(&bed, 2, *seq), state, "{seq:?}");
+        assert!(read(&bed, 2, *seq) == *state, "{seq:?}");
     }
     let store = bed.store();
     let session = store.session(None).unwrap();
@@ -234,4 +234,65 @@ pub(crate) fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
             }
         })
         .collect()
+}
+
+#[test]
+fn a_patch_is_refined_to_bsdiff_where_that_is_smaller() {
+    let mut noise = Noise(11);
+    let mut states = vec![noise.bytes(300_000)];
+    for _ in 0..3 {
+        // As in a program whose parts have moved: every address is another one.
+        let mut next = states.last().unwrap().clone();
+        for address in next.chunks_exact_mut(4).step_by(4) {
+            let moved = u32::from_le_bytes(address.try_into().unwrap()).wrapping_add(0x1040);
+            address.copy_from_slice(&moved.to_le_bytes());
+        }
+        states.push(next);
+    }
+    let bed = Bed::new();
+    let store = bed.store();
+    let session = crate::session(store.next_session().unwrap());
+    let mut writer = store.begin(&session).unwrap();
+    writer.baseline_done().unwrap();
+    create(&mut writer, 0, 2, "f");
+    for (time, state) in (1..).zip(&states) {
+        write(&mut writer, time, 2, state).unwrap();
+    }
+    writer.commit().unwrap();
+    let mut refined = 0;
+    while let Some(candidate) = writer.candidate() {
+        if let Some(smaller) = store.refine(&candidate).unwrap() {
+            writer.apply(smaller);
+            refined += 1;
+        }
+    }
+    writer.commit().unwrap();
+    assert!(refined >= 2, "{refined} of 3 patches are smaller as bsdiff");
+    let read = store.session(None).unwrap();
+    let versions: Vec<_> = read.versions(FileId(2)).map(Result::unwrap).collect();
+    for ((seq, version), state) in versions.iter().zip(&states) {
+        let at = VersionRef {
+            file: FileId(2),
+            seq: *seq,
+        };
+        let mut content = read.content(at).unwrap();
+        let bytes = content.to_vec(u64::MAX).unwrap().unwrap();
+        assert!(bytes == *state, "{version:?}");
+    }
+    let bsdiff = |version: &diffkeeper_store::model::Version| {
+        matches!(
+            version.repr,
+            Repr::Patch {
+                codec: PatchCodec::Bsdiff,
+                ..
+            }
+        )
+    };
+    assert_eq!(
+        versions
+            .iter()
+            .filter(|(_, version)| bsdiff(version))
+            .count(),
+        refined
+    );
 }
