@@ -151,15 +151,17 @@ fn write_bytes(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::{MAX_ROWS, differing};
+    use super::{MAX_ROWS, differing, write};
     use crate::cmd::diff::side::{Body, Side};
+    use crate::testing::Captured;
+
+    fn side(bytes: &[u8]) -> Side<'static> {
+        let mut side = Side::new(None);
+        side.body = Body::Whole(bytes.to_vec());
+        side
+    }
 
     fn rows(old: &[u8], new: &[u8]) -> (Vec<u64>, u64) {
-        let side = |bytes: &[u8]| {
-            let mut side = Side::new(None);
-            side.body = Body::Whole(bytes.to_vec());
-            side
-        };
         differing(&mut side(old), &mut side(new)).unwrap()
     }
 
@@ -173,6 +175,39 @@ mod tests {
         assert_eq!(rows(&before, &after[..20]), (vec![1, 2, 3, 4, 5, 6], 6));
         assert_eq!(rows(&before[..32], &before), (vec![2, 3, 4, 5, 6], 5));
         assert_eq!(rows(b"", b""), (vec![], 0));
+    }
+
+    #[test]
+    fn no_row_is_written_twice_where_contexts_meet() {
+        let before = vec![0; 16 * 20];
+        let mut after = before.clone();
+        (after[16 * 2], after[16 * 4], after[16 * 15]) = (1, 1, 1);
+        let captured = Captured::default();
+        let mut output = captured.output(false);
+        write(&mut side(&before), &mut side(&after), 2, &mut output).unwrap();
+        output.finish().unwrap();
+        let lines = captured.lines();
+        let places = lines.iter().map(|line| line.get(..9).unwrap());
+        let expected = [
+            "@@ 0x0000",
+            " 00000000",
+            " 00000010",
+            "-00000020",
+            "+00000020",
+            " 00000030",
+            "-00000040",
+            "+00000040",
+            " 00000050",
+            " 00000060",
+            "@@ 0x0000",
+            " 000000d0",
+            " 000000e0",
+            "-000000f0",
+            "+000000f0",
+            " 00000100",
+            " 00000110",
+        ];
+        assert_eq!(places.collect::<Vec<_>>(), expected);
     }
 
     #[test]
