@@ -406,7 +406,6 @@ impl Batch<'_> {
         self.inner.insert(self.db.space(space), key, value);
     }
 
-
     pub(crate) fn remove(&mut self, space: Space, key: Vec<u8>) {
         self.inner.remove(self.db.space(space), key);
     }

@@ -422,6 +422,28 @@ impl<'s> SessionWriter<'s> {
         }))
     }
 
+    /// Stores a write as it was captured: `bytes` at `offset`, the file then being
+    /// `length` bytes long. `None` if the content below it is not known.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn capture(
+        &mut self,
+        file: FileId,
+        seen: Seen,
+        (offset, bytes, length): (u64, &[u8], u64),
+    ) -> Result<Option<NewContent>, StoreError> {
+        let write = (offset, bytes, length);
+        let db = &self.store.db;
+        let encoded = self
+            .contents
+            .extent(db, (file, seen), write, &mut self.pending)?;
+        Ok(encoded.map(|(encoded, chain)| NewContent {
+            encoded,
+            chain: Some(chain),
+        }))
+    }
+
     /// A base can only be read back once it is committed.
     fn commit_base(&mut self, file: FileId) -> Result<(), StoreError> {
         match self.contents.base(file) {

@@ -250,6 +250,35 @@ impl ContentEncoder {
         Ok(Some((encoded, chain)))
     }
 
+    /// A write that was captured as it was applied: `bytes` at `offset`, the file then
+    /// being `length` bytes long. Stored as it is, without reading what was there;
+    /// a truncation is a write of nothing. `None` if the file's content is not known, so
+    /// that the write changes nothing that can be shown.
+    pub(crate) fn extent(
+        &mut self,
+        db: &Db,
+        (file, seen): (FileId, Seen),
+        (offset, bytes, length): (u64, &[u8], u64),
+        sink: &mut dyn Sink,
+    ) -> Result<Option<(Encoded, Chain)>, ContentError> {
+        let Some(head) = self.heads.get(&file).cloned() else {
+            return Ok(None);
+        };
+        let Some(chain) = head.chain else {
+            return Ok(None);
+        };
+        let (data, cost) = put_payload(db, PatchCodec::Ranges, bytes.to_vec(), sink)?;
+        self.recent.remove(&file);
+        let base = head.at;
+        let repr = Repr::Extent { base, offset, data };
+        let encoded = Encoded {
+            version: version(length, None, seen, repr),
+            old_length: Some(head.length),
+            changed: Some((offset, bytes.len() as u64)).filter(|(_, len)| *len > 0),
+        };
+        Ok(Some((encoded, chain.with(PatchCodec::Ranges, cost))))
+    }
+
     fn old_content(
         &mut self,
         lookup: &dyn Lookup,

@@ -296,3 +296,67 @@ fn a_patch_is_refined_to_bsdiff_where_that_is_smaller() {
         refined
     );
 }
+
+#[test]
+fn captured_writes_are_stored_as_they_are_and_in_order() {
+    let mut noise = Noise(17);
+    let mut state = noise.bytes(10_000);
+    let mut states = Vec::new();
+    let bed = Bed::new();
+    bed.record(|writer| {
+        create(writer, 0, 2, "f");
+        write(writer, 1, 2, &state);
+        for time in 2..1500 {
+            let offset = noise.next() % 12_000;
+            let len = (noise.next() % if time % 100 == 0 { 90_000 } else { 600 }) as usize;
+            let bytes = if time % 97 == 0 {
+                Vec::new()
+            } else {
+                noise.bytes(len)
+            };
+            let end = offset as usize + bytes.len();
+            if bytes.is_empty() {
+                state.resize(offset as usize, 0);
+            } else {
+                state.resize(state.len().max(end), 0);
+                state[offset as usize..end].copy_from_slice(&bytes);
+            }
+            let size = state.len() as u64;
+            let content = writer
+                .capture(FileId(2), SEEN, (offset, &bytes, size))
+                .unwrap();
+            let op = diffkeeper_store::model::Op::Write {
+                offset,
+                len: bytes.len() as u64,
+                size,
+            };
+            let change = diffkeeper_store::Change::Content {
+                file: FileId(2),
+                content: content.unwrap(),
+            };
+            let seq = event(writer, time, 2, op, vec![change]);
+            states.push((seq, diffkeeper_store::model::Digest::of(&state)));
+        }
+        // Read afterwards, as at a last close: what is built on next.
+        write(writer, 1500, 2, &state);
+    });
+    let store = bed.store();
+    let session = store.session(None).unwrap();
+    for (seq, digest) in states.iter().step_by(7) {
+        let at = VersionRef {
+            file: FileId(2),
+            seq: *seq,
+        };
+        let bytes = session
+            .content(at)
+            .unwrap()
+            .to_vec(u64::MAX)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            diffkeeper_store::model::Digest::of(&bytes),
+            *digest,
+            "{seq:?}"
+        );
+    }
+}
