@@ -127,23 +127,6 @@ impl Signals {
         reap()
     }
 
-    /// Follows `child` into a stop, and continues it when the recorder has been continued.
-    ///
-    /// All of it under the lock: a SIGCONT that the forwarding thread is late with must not undo
-    /// a stop that has come since.
-    pub(super) fn stop_with(&self, child: Pid) -> io::Result<()> {
-        let _held = lock(&self.target);
-        // Takes the report, or the next wait would give it again; it is gone if the child has
-        // been continued meanwhile.
-        let report = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
-        let stopped = waitid(WaitId::Pid(child), report)?.is_some();
-        if stopped && stop_self() && !has_moved(child) {
-            // Gone in this instant: then the next wait says so.
-            let _ = kill_process(child, Signal::CONT);
-        }
-        Ok(())
-    }
-
     /// Whether SIGINT or SIGTERM came after [`Signals::taking_back`].
     pub(super) fn interrupted_after_exit(&self) -> bool {
         let running = matches!(*lock(&self.target), Target::Child(_));
@@ -189,8 +172,9 @@ fn has_it_already(child: Pid, origin: &Origin) -> bool {
         return true;
     }
     if origin.signal == SIGCONT {
-        // Whoever continues a whole job has continued the child with it.
-        return has_moved(child);
+        // Under a shell the recorder was stopped with the child, and whoever waited for both to be
+        // continued sees to it (`stop_with`). Else it may have been sent to the whole group.
+        return kin::has_job_control() || has_been_continued(child);
     }
     let sender = origin
         .process
@@ -198,11 +182,33 @@ fn has_it_already(child: Pid, origin: &Origin) -> bool {
     sender.is_some_and(|sender| kin::descends(sender, child))
 }
 
-/// Whether `child` has been continued, or stopped anew, since its last stop was taken note of.
-fn has_moved(child: Pid) -> bool {
-    let either = WaitIdOptions::CONTINUED | WaitIdOptions::STOPPED;
-    let look = either | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+/// Whether `child` has been continued since its last stop.
+fn has_been_continued(child: Pid) -> bool {
+    reports(child, WaitIdOptions::CONTINUED)
+}
+
+/// Whether one of `kinds` is there to be waited for; leaves it there.
+fn reports(child: Pid, kinds: WaitIdOptions) -> bool {
+    let look = kinds | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(waitid(WaitId::Pid(child), look), Ok(Some(_)))
+}
+
+/// Follows `child` into a stop, and continues it when the recorder has been continued.
+///
+/// The forwarding thread has no part in it: a SIGCONT that it is late with must not undo a stop
+/// that has come since.
+pub(super) fn stop_with(child: Pid) -> io::Result<()> {
+    // Takes the report, or the next wait would give it again; it is gone if the child has
+    // been continued meanwhile.
+    let report = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+    let stopped = waitid(WaitId::Pid(child), report)?.is_some();
+    // A stop that is reported again came after a continuation.
+    let moved = WaitIdOptions::CONTINUED | WaitIdOptions::STOPPED;
+    if stopped && stop_self() && !reports(child, moved) {
+        // Gone in this instant: then the next wait says so.
+        let _ = kill_process(child, Signal::CONT);
+    }
+    Ok(())
 }
 
 /// Stops the recorder as a job of its shell, until it is continued. Without a shell that would do

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
-use super::signals::Signals;
+use super::signals::{self, Signals};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn for_end(child: Pid, signals: &Signals) -> io::Result<ExitStatus> {
             signals.taking_back(|| wait(child, WaitIdOptions::EXITED))?;
             return Ok(status);
         }
-        signals.stop_with(child)?;
+        signals::stop_with(child)?;
     }
 }
 

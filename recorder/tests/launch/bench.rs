@@ -160,3 +160,14 @@ pub(crate) fn until_state(pid: Pid, state: char) {
     }
     panic!("{path} never got into state {state}");
 }
+
+/// Waits until the process has taken every signal that was sent to it.
+pub(crate) fn until_no_signal_pends(pid: Pid) {
+    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+    while !fs::read_to_string(&path)
+        .unwrap()
+        .contains("ShdPnd:\t0000000000000000")
+    {
+        std::thread::yield_now();
+    }
+}
