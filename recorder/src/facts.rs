@@ -44,7 +44,12 @@ impl Recording<'_> {
             return self.look_at_root(path);
         };
         if self.pending.contains_key(&place) {
-            return self.touched_pending(&place, hint);
+            // It may have been out of sight only because a directory above was moving.
+            self.glance(&place)?;
+            if self.tree.child(&place).is_none() {
+                return self.touched_pending(&place, hint);
+            }
+            self.pending.remove(&place);
         }
         let known = self.tree.child(&place);
         match (hint, known) {
@@ -56,9 +61,10 @@ impl Recording<'_> {
             (Hint::Modified | Hint::Closed, Some(file)) if !self.leads_to(&place, file) => {
                 // Its new name, or its end, is announced next.
                 self.mark_unread(file);
+                self.doubt(place.parent);
                 Ok(())
             }
-            _ => self.look(&place, Reading::IfChanged),
+            _ => self.glance(&place),
         }
     }
 
@@ -92,8 +98,9 @@ impl Recording<'_> {
                     .unwrap_or_default()
                     .to_vec(),
             };
-            self.look(&missing, Reading::IfChanged)?;
+            self.glance(&missing)?;
             if self.tree.child(&missing).is_none() {
+                self.doubt(parent);
                 return Ok(None);
             }
         }
@@ -132,8 +139,9 @@ impl Recording<'_> {
         dir: bool,
         time: u64,
     ) -> Result<(), StoreError> {
-        self.look(place, Reading::IfChanged)?;
+        self.glance(place)?;
         if self.tree.child(place).is_none() && self.scope.covers(path) {
+            self.doubt(place.parent);
             let pending = Pending {
                 dir,
                 written: false,
@@ -156,9 +164,10 @@ impl Recording<'_> {
             // Stale: it was made again and has been looked at since.
             return Ok(());
         }
+        self.doubt(place.parent);
         self.lose_unread(file, path)?;
         self.remove(place, self.timestamp(time))?;
-        self.look(place, Reading::IfChanged)
+        self.glance(place)
     }
 
     /// Bytes were written and no one can read them any more.
@@ -173,27 +182,50 @@ impl Recording<'_> {
     }
 
     fn renamed(&mut self, from: &Path, to: &Path, time: u64) -> Result<(), StoreError> {
-        let (Some(old), Some(new)) = (self.place(from)?, self.place(to)?) else {
-            return Ok(());
+        let (old, new) = match (self.place(from)?, self.place(to)?) {
+            (Some(old), Some(new)) => (old, new),
+            (Some(only), None) | (None, Some(only)) => {
+                return self.glance(&only);
+            }
+            (None, None) => return Ok(()),
         };
+        self.pending.remove(&new);
         if let Some(mut pending) = self.pending.remove(&old) {
             pending.names.push(new.clone());
             return self.resolve_pending(new, pending);
         }
         let Some(file) = self.tree.child(&old) else {
-            return self.look(&new, Reading::IfChanged);
+            return self.glance(&new);
         };
-        if self.leads_to(&new, file) || !self.leads_to(&old, file) {
-            let exchange = self.is_exchange(&old, &new);
+        if self
+            .exchanged
+            .take_if(|(a, b)| *a == new && *b == old)
+            .is_some()
+        {
+            // The second half of an exchange.
+            return self.glance(&new);
+        }
+        let arrived = self.leads_to(&new, file);
+        if !arrived {
+            self.doubt(old.parent);
+            self.doubt(new.parent);
+        }
+        if arrived || !self.leads_to(&old, file) {
+            // Where it has moved on to by now, if it has, is announced next.
+            let exchange = self.is_exchange(&old, &new) || self.must_be_exchange(file, &new);
             if let Ok(Some(stat)) = probe::stat(to)
                 && self.is(file, &stat)
             {
                 self.read_before_move(file, to, &stat)?;
             }
             self.rename(&old, &new, exchange, self.timestamp(time))?;
+            self.exchanged = exchange.then(|| (old, new.clone()));
         }
-        self.look(&new, Reading::IfChanged)?;
-        self.look(&old, Reading::IfChanged)
+        self.glance(&new)
+    }
+
+    fn glance(&mut self, place: &Place) -> Result<(), StoreError> {
+        self.look_if_there(place, Reading::IfChanged).map(drop)
     }
 
     fn touched_pending(&mut self, place: &Place, hint: Hint) -> Result<(), StoreError> {
@@ -208,11 +240,7 @@ impl Recording<'_> {
                 Some(pending) => self.came_and_went(place, pending),
                 None => Ok(()),
             },
-            Hint::Created { .. } | Hint::MovedIn => {
-                self.pending.remove(place);
-                self.look(place, Reading::IfChanged)
-            }
-            Hint::Closed | Hint::Attributes => Ok(()),
+            Hint::Created { .. } | Hint::MovedIn | Hint::Closed | Hint::Attributes => Ok(()),
         }
     }
 
@@ -233,13 +261,15 @@ impl Recording<'_> {
                     predecessor: self.tree.child(&place),
                 };
                 self.play_names(&pending, node, origin)?;
-                self.look(&place, Reading::IfChanged)
+                self.glance(&place)
             }
             (_, None, _) => {
+                // It has moved on, but it did replace what stood here.
+                self.remove(&place, self.now())?;
                 self.pending.insert(place, pending);
                 Ok(())
             }
-            _ => self.look(&place, Reading::IfChanged),
+            _ => self.glance(&place),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod content;
+mod doubt;
 mod facts;
 mod host;
 pub mod launch;

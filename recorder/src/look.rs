@@ -20,30 +20,44 @@ pub(crate) enum Reading {
 }
 
 impl Recording<'_> {
-    /// Looks at a name in a known directory.
+    /// Looks at a name in a known directory. What is not there any more is removed.
     pub(crate) fn look(&mut self, place: &Place, reading: Reading) -> Result<(), StoreError> {
-        let Some(path) = self.tree.place_path(place) else {
+        if self.look_if_there(place, reading)? {
             return Ok(());
+        }
+        self.remove(place, self.now())
+    }
+
+    /// Looks at a name in a known directory; gives whether anything is there. If not, the
+    /// trace stays as it is: where it went, or that it ended, is announced next.
+    pub(crate) fn look_if_there(
+        &mut self,
+        place: &Place,
+        reading: Reading,
+    ) -> Result<bool, StoreError> {
+        let Some(path) = self.tree.place_path(place) else {
+            return Ok(true);
         };
         if !self.scope.covers(&path) {
-            return Ok(());
+            return Ok(true);
         }
         let known = self.tree.child(place);
         let stat = match probe::stat(&path) {
             Ok(stat) => stat,
             Err(error) => {
                 tracing::debug!(?path, %error, "cannot stat");
-                return self.gap(GapReason::Unreadable, known, Some(&path), Vec::new());
+                self.gap(GapReason::Unreadable, known, Some(&path), Vec::new())?;
+                return Ok(true);
             }
         };
         match (known, stat) {
-            (None, None) => Ok(()),
-            (Some(_), None) => self.remove(place, self.now()),
+            (_, None) => return Ok(false),
             (Some(file), Some(stat)) if self.is(file, &stat) => {
-                self.update(file, &path, &stat, reading)
+                self.update(file, &path, &stat, reading)?;
             }
-            (_, Some(stat)) => self.appear(place, &path, &stat, reading),
+            (_, Some(stat)) => self.appear(place, &path, &stat, reading)?,
         }
+        Ok(true)
     }
 
     pub(crate) fn is(&self, file: FileId, stat: &Stat) -> bool {

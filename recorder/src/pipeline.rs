@@ -157,6 +157,7 @@ impl<'r, 's> Pipeline<'r, 's> {
     }
 
     fn observe(&mut self, observation: Observation) -> Result<(), StoreError> {
+        tracing::trace!(at = observation.monotonic, fact = ?observation.fact);
         if let Fact::Synced(token) = observation.fact {
             self.synced = Some(token);
         }
@@ -220,6 +221,10 @@ impl<'r, 's> Pipeline<'r, 's> {
             .is_some_and(|due| due <= Instant::now())
         {
             self.recording.read_deferred(false)?;
+        }
+        if self.inputs.facts.is_empty() {
+            self.recording.resolve_doubts()?;
+            self.recording.settle_dirs()?;
         }
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {
             self.recording.writer.commit()?;

@@ -32,6 +32,12 @@ pub(crate) struct Recording<'s> {
     pub(crate) deferred: HashMap<FileId, Instant>,
     /// Files whose last read was expensive, and when the next one may be.
     pub(crate) not_before: HashMap<FileId, Instant>,
+    /// Directories whose names changed since they were last looked at in peace.
+    pub(crate) touched_dirs: HashSet<FileId>,
+    /// Directories whose names could not be looked at when something was announced.
+    pub(crate) doubts: HashSet<FileId>,
+    /// The two names of an exchange whose second announcement is still to come.
+    pub(crate) exchanged: Option<(Place, Place)>,
     /// Losses of paths that were already reported, so that each is counted once.
     pub(crate) reported: HashSet<(GapReason, PathBuf)>,
     /// Reused for every content that fits.
@@ -77,6 +83,9 @@ impl<'s> Recording<'s> {
             pending: HashMap::new(),
             deferred: HashMap::new(),
             not_before: HashMap::new(),
+            touched_dirs: HashSet::new(),
+            doubts: HashSet::new(),
+            exchanged: None,
             reported: HashSet::new(),
             buffer: Vec::new(),
             busy: false,
@@ -161,8 +170,10 @@ impl<'s> Recording<'s> {
         })
     }
 
-    /// What changed in a directory because a name in it did: its times.
+    /// What changed in a directory because a name in it did: its times. If it cannot be
+    /// found now, it is looked at again when there is nothing else to do.
     pub(crate) fn touch_parent(&mut self, parent: FileId, changes: &mut Vec<Change>) {
+        self.touched_dirs.insert(parent);
         let Some(path) = self.tree.path(parent) else {
             return;
         };

@@ -85,13 +85,12 @@ impl Recording<'_> {
         };
         let due = known.listed < before;
         let inside: HashSet<FileId> = known.children.values().copied().collect();
-        if due {
-            let Some(path) = self.tree.path(dir) else {
-                return Ok(());
-            };
+        if due && let Some(path) = self.tree.path(dir) {
             self.scan(dir, &path, reading)?;
             scanned.push(dir);
-            if let Ok(Some(stat)) = probe::stat(&path) {
+            if let Ok(Some(stat)) = probe::stat(&path)
+                && self.is(dir, &stat)
+            {
                 self.update(dir, &path, &stat, reading)?;
             }
         }
@@ -100,6 +99,16 @@ impl Recording<'_> {
             if inside.contains(&file) {
                 self.scan_known(file, (reading, before), scanned)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks again at the names of one directory.
+    pub(crate) fn list_again(&mut self, dir: FileId, reading: Reading) -> Result<(), StoreError> {
+        if let Some(path) = self.tree.path(dir) {
+            self.scan(dir, &path, reading)?;
+            self.remove_gone(dir)?;
+            self.touched_dirs.insert(dir);
         }
         Ok(())
     }
