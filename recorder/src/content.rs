@@ -22,6 +22,9 @@ const TORN_TRIES: u32 = 6;
 const TORN_PAUSE: Duration = Duration::from_millis(5);
 /// After a racy read, the file is looked at again once its clock must have moved on.
 const RACY_PAUSE: Duration = Duration::from_millis(20);
+/// A file that is not found under its name is looked for under all of them after this
+/// time, until it is read or gone.
+const ELSEWHERE_PAUSE: Duration = Duration::from_millis(20);
 /// A file is read again at the earliest after this many times what the last read took,
 /// so that one that is written without pause does not take the whole recorder.
 const READ_SHARE: u32 = 4;
@@ -140,10 +143,13 @@ impl Recording<'_> {
         }
     }
 
+    /// The content changed and could not be read under the name at hand.
     pub(crate) fn mark_unread(&mut self, file: FileId) {
         if let Some(known) = self.tree.get_mut(file) {
             known.read = None;
             known.changed = true;
+            let due = Instant::now() + ELSEWHERE_PAUSE;
+            self.deferred.entry(file).or_insert(due);
         }
     }
 
@@ -300,25 +306,29 @@ impl Recording<'_> {
     }
 
     fn look_again(&mut self, file: FileId) -> Result<(), StoreError> {
-        let links = self.tree.get(file).map(|known| known.node.links.clone());
-        let Some(place) = links.and_then(|links| links.into_iter().next()) else {
+        let Some(known) = self.tree.get(file) else {
             return Ok(());
         };
-        let Some(path) = self.tree.path(file) else {
-            return Ok(());
-        };
-        if !self.leads_to(&place, file) {
-            return Ok(());
-        }
-        match probe::stat(&path) {
-            Ok(Some(stat)) => self.update(file, &path, &stat, Reading::IfChanged),
+        let links = known.node.links.clone();
+        let there = links.iter().find(|link| self.leads_to(link, file));
+        let path = there.and_then(|link| self.tree.place_path(link));
+        match path.as_deref().map(probe::stat) {
+            Some(Ok(Some(stat))) => {
+                let path = path.unwrap_or_default();
+                self.update(file, &path, &stat, Reading::IfChanged)
+            }
+            _ if known.read.is_none() => {
+                self.deferred.insert(file, Instant::now() + ELSEWHERE_PAUSE);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    /// When the next read that was put off is due.
+    /// When something that was put off is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.deferred.values().min().copied()
+        let deferred = self.deferred.values().min().copied();
+        deferred.into_iter().chain(self.doubtful).min()
     }
 }
 

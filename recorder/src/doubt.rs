@@ -1,6 +1,8 @@
-//! Doubts: what was taken from announcements while the filesystem could not be asked,
-//! because a directory above had moved on already. It is checked once no announcement
-//! waits, when the trace has caught up with the filesystem.
+//! Doubt: announcements that came while the filesystem could not be asked, because a
+//! directory above had moved on already, are applied on trust or cannot be applied at
+//! all. Once no announcement waits, everything is looked at again.
+
+use std::time::{Duration, Instant};
 
 use diffkeeper_store::StoreError;
 use diffkeeper_store::model::{FileId, Kind, Place};
@@ -8,6 +10,11 @@ use diffkeeper_store::model::{FileId, Kind, Place};
 use crate::look::Reading;
 use crate::probe;
 use crate::recording::Recording;
+
+/// Looking at everything may take one part in this many of the time.
+const SHARE: u32 = 10;
+/// A directory that was announced may take this long to be found.
+const SOON: Duration = Duration::from_millis(5);
 
 impl Recording<'_> {
     /// Whether a directory is where the trace has it, so that its names can be looked at.
@@ -20,29 +27,32 @@ impl Recording<'_> {
     /// Notes that the names in a directory may not be what the trace says, unless they
     /// could be looked at.
     pub(crate) fn doubt(&mut self, dir: FileId) {
-        if !self.doubts.contains(&dir) && !self.in_sight(dir) {
-            self.doubts.insert(dir);
+        if self.doubtful.is_none() && !self.in_sight(dir) {
+            self.doubt_all();
         }
     }
 
-    /// Checks what was doubted. To be called when no announcement is waiting.
-    pub(crate) fn resolve_doubts(&mut self) -> Result<(), StoreError> {
-        for dir in std::mem::take(&mut self.doubts) {
-            // A directory that is not where it should be is found from above, or not at all.
-            let mut at = Some(dir);
-            while let Some(dir) = at.filter(|dir| !self.in_sight(*dir)) {
-                let links = self.tree.get(dir).map(|known| &known.node.links);
-                at = links.and_then(|links| Some(links.first()?.parent));
-            }
-            if let Some(dir) = at {
-                self.list_again(dir, Reading::IfChanged)?;
-            }
+    /// Notes that the trace and the filesystem have drifted apart.
+    pub(crate) fn doubt_all(&mut self) {
+        let due = Instant::now() + SOON;
+        self.doubtful = Some(self.not_again_before.map_or(due, |before| before.max(due)));
+    }
+
+    /// Checks everything if there is doubt. To be called when no announcement waits.
+    pub(crate) fn resolve_doubt(&mut self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        if self.doubtful.take_if(|due| *due <= started).is_none() {
+            return Ok(());
         }
+        self.rescan(None, Reading::IfChanged, u64::MAX)?;
+        // What they stood for has been found under another name, or is gone.
+        self.pending.clear();
+        self.not_again_before = Some(Instant::now() + started.elapsed() * SHARE);
         Ok(())
     }
 
-    /// Looks at the directories whose names changed, once no announcement is waiting:
-    /// the times that were seen along the way may not have been the last.
+    /// Looks at the directories whose names changed, once no announcement waits: the
+    /// times that were seen along the way may not have been the last.
     pub(crate) fn settle_dirs(&mut self) -> Result<(), StoreError> {
         for dir in std::mem::take(&mut self.touched_dirs) {
             if let Some(path) = self.tree.path(dir)

@@ -88,6 +88,7 @@ impl Recording<'_> {
                     .get(parent)
                     .is_some_and(|k| k.node.kind == Kind::Dir);
                 let name = name.to_vec();
+                self.touched_dirs.insert(parent);
                 return Ok(is_dir.then_some(Place { parent, name }));
             }
             let missing = Place {
@@ -100,7 +101,9 @@ impl Recording<'_> {
             };
             self.glance(&missing)?;
             if self.tree.child(&missing).is_none() {
-                self.doubt(parent);
+                // Gone, or known by another name: that a directory came and went in between
+                // is the rarer case.
+                self.doubt_all();
                 return Ok(None);
             }
         }
@@ -184,7 +187,10 @@ impl Recording<'_> {
     fn renamed(&mut self, from: &Path, to: &Path, time: u64) -> Result<(), StoreError> {
         let (old, new) = match (self.place(from)?, self.place(to)?) {
             (Some(old), Some(new)) => (old, new),
+            // Only one end of the way can be placed: whatever it leaves there is found out
+            // once the other end can be, too.
             (Some(only), None) | (None, Some(only)) => {
+                self.doubt_all();
                 return self.glance(&only);
             }
             (None, None) => return Ok(()),

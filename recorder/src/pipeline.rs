@@ -223,7 +223,7 @@ impl<'r, 's> Pipeline<'r, 's> {
             self.recording.read_deferred(false)?;
         }
         if self.inputs.facts.is_empty() {
-            self.recording.resolve_doubts()?;
+            self.recording.resolve_doubt()?;
             self.recording.settle_dirs()?;
         }
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {

@@ -34,8 +34,10 @@ pub(crate) struct Recording<'s> {
     pub(crate) not_before: HashMap<FileId, Instant>,
     /// Directories whose names changed since they were last looked at in peace.
     pub(crate) touched_dirs: HashSet<FileId>,
-    /// Directories whose names could not be looked at when something was announced.
-    pub(crate) doubts: HashSet<FileId>,
+    /// The trace may have drifted from the filesystem: when to look at everything.
+    pub(crate) doubtful: Option<Instant>,
+    /// When everything may be looked at once more.
+    pub(crate) not_again_before: Option<Instant>,
     /// The two names of an exchange whose second announcement is still to come.
     pub(crate) exchanged: Option<(Place, Place)>,
     /// Losses of paths that were already reported, so that each is counted once.
@@ -84,7 +86,8 @@ impl<'s> Recording<'s> {
             deferred: HashMap::new(),
             not_before: HashMap::new(),
             touched_dirs: HashSet::new(),
-            doubts: HashSet::new(),
+            doubtful: None,
+            not_again_before: None,
             exchanged: None,
             reported: HashSet::new(),
             buffer: Vec::new(),

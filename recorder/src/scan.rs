@@ -103,17 +103,8 @@ impl Recording<'_> {
         Ok(())
     }
 
-    /// Looks again at the names of one directory.
-    pub(crate) fn list_again(&mut self, dir: FileId, reading: Reading) -> Result<(), StoreError> {
-        if let Some(path) = self.tree.path(dir) {
-            self.scan(dir, &path, reading)?;
-            self.remove_gone(dir)?;
-            self.touched_dirs.insert(dir);
-        }
-        Ok(())
-    }
-
-    fn remove_gone(&mut self, dir: FileId) -> Result<(), StoreError> {
+    /// Looks at the names of a directory that lead to another file than recorded.
+    pub(crate) fn remove_gone(&mut self, dir: FileId) -> Result<(), StoreError> {
         for (name, file) in self.tree.children(dir) {
             let place = Place { parent: dir, name };
             if !self.leads_to(&place, file) {
