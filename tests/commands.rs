@@ -182,7 +182,8 @@ const FILTERS: &[Filter] = &[
         e["op"] == "mkdir" || e["op"] == "unlink"
     }),
     ("(op:mkdir or op:write) path:d", |e| {
-        path(e) == "d" && e["op"] == "mkdir"
+        let below = path(e) == "d" || path(e).starts_with("d/");
+        below && (e["op"] == "mkdir" || e["op"] == "write")
     }),
     ("size>4KiB", |e| {
         e["size"].as_u64().is_some_and(|size| size > 4096)

@@ -28,6 +28,46 @@ const READ_SHARE: u32 = 4;
 /// Longest time a read of a file that fits in memory is put off for that reason.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 
+/// What a read has brought.
+pub(crate) enum Fetched {
+    /// The content, `None` if it is what the file held, and the file at that moment.
+    Content(Option<Box<NewContent>>, ReadState),
+    /// It changed while it was read.
+    Torn,
+    /// The name no longer leads to it.
+    Moved,
+    /// It may not or cannot be read.
+    Unreadable,
+    /// It will be read later.
+    Later,
+}
+
+impl Fetched {
+    /// The content to show a new file with: one that was seen, or none at all. Most
+    /// files begin empty, but that is not for a trace to guess.
+    pub(crate) fn first_version(&self) -> NewContent {
+        let reason = match self {
+            Self::Content(Some(content), _) => return content.as_ref().clone(),
+            Self::Torn | Self::Later | Self::Content(None, _) => MissingReason::Torn,
+            Self::Moved => MissingReason::Vanished,
+            Self::Unreadable => MissingReason::Unreadable,
+        };
+        Recording::missing(reason, 0)
+    }
+
+    /// For a file that was created with this content: nothing more to tell if it is
+    /// empty.
+    pub(crate) fn after_create(self) -> Self {
+        match self {
+            Self::Content(content, read) => {
+                let written = content.filter(|content| content.encoded.version.length > 0);
+                Self::Content(written, read)
+            }
+            other => other,
+        }
+    }
+}
+
 impl Recording<'_> {
     /// Reads a file and records its content if it is another one than before.
     pub(crate) fn read(
@@ -36,38 +76,68 @@ impl Recording<'_> {
         path: &Path,
         reading: Reading,
     ) -> Result<(), StoreError> {
+        let fetched = self.fetch(file, path, reading)?;
+        self.take(file, path, fetched, reading)
+    }
+
+    /// Reads a file without recording anything yet.
+    pub(crate) fn fetch(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        reading: Reading,
+    ) -> Result<Fetched, StoreError> {
         if reading != Reading::Final && self.is_too_soon(file) {
-            return Ok(());
+            return Ok(Fetched::Later);
         }
         self.deferred.remove(&file);
         let Some(ident) = self.tree.get(file).map(|known| known.node.ident) else {
-            return Ok(());
+            return Ok(Fetched::Later);
         };
         let started = Instant::now();
         let mut buffer = std::mem::take(&mut self.buffer);
         let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
         let outcome = probe::read_stable(path, &ident, limit, &mut buffer);
-        let result = match outcome {
+        let fetched = match outcome {
             Read::Stable { stat, racy } => {
                 let seen = self.seen(&stat);
-                let content = self.writer.encode(file, &buffer, seen)?;
-                self.keep(file, content, ReadState { stat, racy })
+                let content = self.writer.encode(file, &buffer, seen);
+                content.map(|content| {
+                    Fetched::Content(content.map(Box::new), ReadState { stat, racy })
+                })
             }
-            Read::Large(large) => self.read_long(file, path, &large, reading),
-            Read::Torn => self.torn(file, path, reading),
-            // The name has moved on; what it moved to, or its removal, is announced.
-            Read::Gone | Read::Replaced => {
-                self.mark_unread(file);
-                Ok(())
-            }
+            Read::Large(large) => self.fetch_long(file, path, &large),
+            Read::Torn => Ok(Fetched::Torn),
+            Read::Gone | Read::Replaced => Ok(Fetched::Moved),
             Read::Unreadable(error) => {
                 tracing::debug!(?path, %error, "cannot read");
-                self.lose(file, path, GapReason::Unreadable)
+                Ok(Fetched::Unreadable)
             }
         };
         self.buffer = buffer;
         self.pace(file, started.elapsed());
-        result
+        fetched
+    }
+
+    /// Records what a read has brought.
+    pub(crate) fn take(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        fetched: Fetched,
+        reading: Reading,
+    ) -> Result<(), StoreError> {
+        match fetched {
+            Fetched::Content(content, read) => self.keep(file, content, read),
+            Fetched::Torn => self.torn(file, path, reading),
+            // What it moved to, or its removal, is announced.
+            Fetched::Moved => {
+                self.mark_unread(file);
+                Ok(())
+            }
+            Fetched::Unreadable => self.lose(file, path, GapReason::Unreadable),
+            Fetched::Later => Ok(()),
+        }
     }
 
     pub(crate) fn mark_unread(&mut self, file: FileId) {
@@ -84,22 +154,6 @@ impl Recording<'_> {
             provenance: Provenance::Observed,
             load: if self.busy { Load::Busy } else { Load::Calm },
         }
-    }
-
-    /// The content of a file that was just created: none. What was written into it
-    /// since is a write of its own.
-    pub(crate) fn first_content(
-        &mut self,
-        file: FileId,
-        mtime: UnixTime,
-    ) -> Result<Option<NewContent>, StoreError> {
-        let seen = Seen {
-            mtime,
-            sparse: false,
-            provenance: Provenance::Observed,
-            load: Load::Calm,
-        };
-        self.writer.encode(file, b"", seen)
     }
 
     /// A version without content.
@@ -119,7 +173,7 @@ impl Recording<'_> {
     fn keep(
         &mut self,
         file: FileId,
-        content: Option<NewContent>,
+        content: Option<Box<NewContent>>,
         read: ReadState,
     ) -> Result<(), StoreError> {
         let stat = read.stat;
@@ -138,17 +192,17 @@ impl Recording<'_> {
         known.changed = true;
         known.node.mtime = stat.mtime;
         let op = write_op(&content, stat.size);
+        let content = *content;
         let changes = vec![Change::Content { file, content }];
         self.emit(self.now(), Some(file), op, changes).map(drop)
     }
 
-    fn read_long(
+    fn fetch_long(
         &mut self,
         file: FileId,
         path: &Path,
         large: &Large,
-        reading: Reading,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Fetched, StoreError> {
         let seen = self.seen(&large.stat);
         let open = || {
             let mut file = large.file.try_clone()?;
@@ -158,17 +212,15 @@ impl Recording<'_> {
         let content = match self.writer.encode_long(file, seen, open) {
             Err(StoreError::Content(ContentError::Io(error))) => {
                 tracing::debug!(?path, %error, "cannot read");
-                return self.lose(file, path, GapReason::Unreadable);
+                return Ok(Fetched::Unreadable);
             }
             content => content?,
         };
-        match large.recheck() {
-            Ok(Some(racy)) => {
-                let stat = large.stat;
-                self.keep(file, content, ReadState { stat, racy })
-            }
-            _ => self.torn(file, path, reading),
-        }
+        let stat = large.stat;
+        Ok(match large.recheck() {
+            Ok(Some(racy)) => Fetched::Content(content.map(Box::new), ReadState { stat, racy }),
+            _ => Fetched::Torn,
+        })
     }
 
     /// The file changed while it was read: nothing of that is recorded.

@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use diffkeeper_store::StoreError;
-use diffkeeper_store::model::{FileId, GapReason, Kind, Place};
+use diffkeeper_store::model::{FileId, GapReason, Kind, Node, Place};
 
 use crate::look::Reading;
 use crate::observation::{Fact, Hint, Observation};
 use crate::probe;
-use crate::recording::{Pending, Recording};
+use crate::recording::{Origin, Pending, Recording};
 use crate::tree::blank;
 
 impl Recording<'_> {
@@ -185,6 +185,11 @@ impl Recording<'_> {
         };
         if self.leads_to(&new, file) || !self.leads_to(&old, file) {
             let exchange = self.is_exchange(&old, &new);
+            if let Ok(Some(stat)) = probe::stat(to)
+                && self.is(file, &stat)
+            {
+                self.read_before_move(file, to, &stat)?;
+            }
             self.rename(&old, &new, exchange, self.timestamp(time))?;
         }
         self.look(&new, Reading::IfChanged)?;
@@ -223,8 +228,11 @@ impl Recording<'_> {
             (Some(path), _, Some(stat)) => {
                 let parts = probe::node(&path, &stat).ok().flatten().unwrap_or_default();
                 let node = crate::recording::node_of(&stat, parts);
-                let time = pending.time;
-                self.play_names(&pending, node, time)?;
+                let origin = Origin {
+                    path: Some(&path),
+                    predecessor: self.tree.child(&place),
+                };
+                self.play_names(&pending, node, origin)?;
                 self.look(&place, Reading::IfChanged)
             }
             (_, None, _) => {
@@ -239,8 +247,8 @@ impl Recording<'_> {
     fn play_names(
         &mut self,
         pending: &Pending,
-        node: diffkeeper_store::model::Node,
-        time: diffkeeper_store::model::Timestamp,
+        node: Node,
+        origin: Origin<'_>,
     ) -> Result<Option<FileId>, StoreError> {
         let Some(first) = pending.names.first() else {
             return Ok(None);
@@ -249,7 +257,8 @@ impl Recording<'_> {
             // Something else has the first name by now.
             return Ok(None);
         }
-        let file = self.create(first, node, time)?;
+        let time = pending.time;
+        let file = self.create(first, node, time, origin)?;
         for pair in pending.names.windows(2) {
             if let [from, to] = pair {
                 self.rename(from, to, false, time)?;
@@ -261,8 +270,7 @@ impl Recording<'_> {
     /// It existed, and its content, if it ever had one, is lost.
     fn came_and_went(&mut self, place: &Place, pending: Pending) -> Result<(), StoreError> {
         let kind = if pending.dir { Kind::Dir } else { Kind::File };
-        let time = pending.time;
-        let Some(file) = self.play_names(&pending, blank(kind), time)? else {
+        let Some(file) = self.play_names(&pending, blank(kind), Origin::default())? else {
             return Ok(());
         };
         if pending.written {

@@ -7,7 +7,7 @@ use diffkeeper_store::model::{FileId, GapReason, Kind, Node, NodeIdent, Op, Plac
 use diffkeeper_store::{Change, StoreError};
 
 use crate::probe::{self, NodeParts, Stat};
-use crate::recording::{Recording, node_of};
+use crate::recording::{Origin, Recording, node_of};
 
 /// Whether a content has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Recording<'_> {
         }
     }
 
-    fn is(&self, file: FileId, stat: &Stat) -> bool {
+    pub(crate) fn is(&self, file: FileId, stat: &Stat) -> bool {
         let known = self.tree.get(file);
         known.is_some_and(|known| known.node.ident == stat.ident && known.node.kind == stat.kind)
     }
@@ -70,14 +70,12 @@ impl Recording<'_> {
         if predecessor.is_some() {
             self.remove(place, self.now())?;
         }
-        let file = self.create(place, node_of(stat, parts), self.now())?;
+        let origin = Origin {
+            path: Some(path),
+            predecessor: predecessor.filter(|_| stat.kind == Kind::File),
+        };
+        let file = self.create(place, node_of(stat, parts), self.now(), origin)?;
         match stat.kind {
-            Kind::File => {
-                if let Some(predecessor) = predecessor {
-                    self.writer.succeed(file, predecessor);
-                }
-                self.read(file, path, reading)
-            }
             Kind::Dir => self.scan(file, path, reading),
             _ => Ok(()),
         }
@@ -94,6 +92,7 @@ impl Recording<'_> {
         match self.stale_link(file, stat.kind) {
             Some(from) => {
                 let exchange = self.is_exchange(&from, place);
+                self.read_before_move(file, path, stat)?;
                 self.rename(&from, place, exchange, self.now())?;
             }
             None => {
@@ -104,6 +103,20 @@ impl Recording<'_> {
             }
         }
         self.update(file, path, stat, reading)
+    }
+
+    /// What was written before a file moved is recorded before the move, so that its new
+    /// name never shows an older content: the point of replacing a file by a rename.
+    pub(crate) fn read_before_move(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        stat: &Stat,
+    ) -> Result<(), StoreError> {
+        if stat.kind == Kind::File && self.needs_read(file, stat, Reading::IfChanged) {
+            self.read(file, path, Reading::IfChanged)?;
+        }
+        Ok(())
     }
 
     /// A recorded name of a file that no longer leads to it. A directory has one name.

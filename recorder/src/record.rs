@@ -154,7 +154,7 @@ fn with_store(
         progress,
         wait: &mut || wait(&mut running),
     };
-    let (status, end) = run.to_end(&mut recording, channels, &process);
+    let (status, end) = run.complete(&mut recording, channels, &process);
     Ok(finish(recording, &session, status, end))
 }
 

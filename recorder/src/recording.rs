@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use diffkeeper_store::model::{
-    FileId, GapReason, Kind, Node, NodeIdent, Op, Place, ProcessId, Seq, Timestamp, UnixTime,
+    FileId, GapReason, Kind, Node, Op, Place, ProcessId, Seq, Timestamp, UnixTime,
 };
 use diffkeeper_store::{Change, Record, SessionWriter, Store, StoreError};
 
+use crate::content::Fetched;
+use crate::look::Reading;
 use crate::observation::monotonic;
 use crate::probe::{self, NodeParts, Stat};
 use crate::scope::Scope;
@@ -38,6 +40,15 @@ pub(crate) struct Recording<'s> {
     pub(crate) busy: bool,
     /// While the last reconcile runs: the paths it found changes at.
     pub(crate) found: Option<Vec<(FileId, PathBuf)>>,
+}
+
+/// Where a new file comes from.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    /// Where its content can be read now.
+    pub(crate) path: Option<&'a Path>,
+    /// The file that had the name before, whose content may be much the same.
+    pub(crate) predecessor: Option<FileId>,
 }
 
 /// A file that came and went before anybody looked.
@@ -167,12 +178,14 @@ impl<'s> Recording<'s> {
         }
     }
 
-    /// A new file with its first name; contents follow.
+    /// A new file with its first name. The state after it shows the content as it can be
+    /// read now, and not an empty file that nobody may ever have seen.
     pub(crate) fn create(
         &mut self,
         place: &Place,
         node: Node,
         time: Timestamp,
+        origin: Origin<'_>,
     ) -> Result<FileId, StoreError> {
         let op = match node.kind {
             Kind::File => Op::Create(place.clone()),
@@ -181,25 +194,31 @@ impl<'s> Recording<'s> {
             Kind::Fifo | Kind::Socket | Kind::Block | Kind::Char => Op::Mknod(place.clone()),
         };
         let is_file = node.kind == Kind::File;
-        let seen = node.ident != NodeIdent::default();
-        let mtime = node.mtime;
         let (file, mut changes) = self.tree.add(place, node);
+        if let Some(predecessor) = origin.predecessor {
+            self.writer.succeed(file, predecessor);
+        }
+        let fetched = match origin.path.filter(|_| is_file) {
+            Some(path) => self.fetch(file, path, Reading::IfChanged)?,
+            None => Fetched::Moved,
+        };
         if is_file {
-            let content = if seen {
-                self.first_content(file, mtime)?
-            } else {
-                Some(Self::missing(
-                    diffkeeper_store::model::MissingReason::Vanished,
-                    0,
-                ))
-            };
-            changes.extend(content.map(|content| Change::Content { file, content }));
+            let content = fetched.first_version();
+            changes.push(Change::Content { file, content });
         }
         if let Some(known) = self.tree.get_mut(file) {
             known.changed = true;
         }
         self.touch_parent(place.parent, &mut changes);
+        let time = if origin.path.is_some() {
+            self.now()
+        } else {
+            time
+        };
         self.emit(time, Some(file), op, changes)?;
+        if let Some(path) = origin.path.filter(|_| is_file) {
+            self.take(file, path, fetched.after_create(), Reading::IfChanged)?;
+        }
         Ok(file)
     }
 

@@ -65,7 +65,7 @@ pub(crate) struct Run<'r> {
 impl Run<'_> {
     /// Waits for the command while the pipeline works, then lets that finish. Gives the
     /// command's status and the pipeline's end.
-    pub(crate) fn to_end(
+    pub(crate) fn complete(
         mut self,
         recording: &mut Recording<'_>,
         channels: Channels,

@@ -69,7 +69,7 @@ fn set_aside(dir: &Path, copies: &Path, burst: u32) -> io::Result<()> {
         .create(true)
         .append(true)
         .open(copies.join("index"))?;
-    writeln!(index, "{name} {time:.9}")
+    writeln!(index, "{name} {time}")
 }
 
 /// The copies that [`run`] left below `copies`, in order.

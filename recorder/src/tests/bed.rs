@@ -68,7 +68,7 @@ impl Bed {
                 Ok((ExitStatus::Code(0), monotonic()))
             },
         };
-        let (status, end) = run.to_end(&mut recording, channels, &process);
+        let (status, end) = run.complete(&mut recording, channels, &process);
         let outcome = finish(recording, &session, status, end);
         source.stop();
         store.close().unwrap();

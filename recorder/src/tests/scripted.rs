@@ -88,8 +88,53 @@ fn an_atomic_replace_is_told_although_the_temporary_was_never_seen() {
     };
     play(&bed, act, facts);
     bed.assert_exact();
-    let expected = ["exec", "create f.tmp", "rename f.tmp f", "write f", "exit"];
+    let expected = [
+        "exec",
+        "create f.tmp",
+        "write f.tmp",
+        "rename f.tmp f",
+        "exit",
+    ];
     assert_eq!(bed.story(), expected);
+}
+
+#[test]
+fn no_state_shows_a_replaced_file_with_a_content_it_never_had() {
+    let bed = Bed::new();
+    fs::write(bed.root().join("f"), "one").unwrap();
+    let root = bed.root().canonicalize().unwrap();
+    let (tmp, f) = (root.join("f.tmp"), root.join("f"));
+    let write = {
+        let tmp = tmp.clone();
+        move |_: &crate::scope::Scope| {
+            fs::write(&tmp, "").unwrap();
+        }
+    };
+    let replace = move |_: &crate::scope::Scope| {
+        fs::write(&tmp, "two").unwrap();
+        fs::rename(&tmp, &f).unwrap();
+    };
+    // The temporary is seen empty; what was written into it is seen at its new name.
+    let script = Script::new()
+        .rest()
+        .act(write)
+        .fact(touched(&bed, "f.tmp", FILE))
+        .rest()
+        .act(replace)
+        .fact(touched(&bed, "f.tmp", Hint::Modified))
+        .fact(renamed(&bed, "f.tmp", "f"));
+    let mut source = Scripted::new(script);
+    bed.record_from(&mut source, |_| {});
+    bed.assert_exact();
+    bed.read(|session| {
+        for seq in 0..=session.progress().last_seq.0 {
+            let snapshot = session.snapshot(diffkeeper_store::model::Seq(seq)).unwrap();
+            let entry = snapshot.find(b"f").unwrap();
+            let mut content = session.content(entry.content().unwrap()).unwrap();
+            let bytes = content.to_vec(99).unwrap().unwrap();
+            assert!(bytes == b"one" || bytes == b"two", "#{seq}: {bytes:?}");
+        }
+    });
 }
 
 #[test]

@@ -238,9 +238,10 @@ impl ContentEncoder {
                 (prepared.repr, chain)
             }
         };
+        // Against another file's content a difference says nothing of this one.
         let changed = match old {
-            Some(_) => choice.changed,
-            None => Some((0, bytes.len() as u64)).filter(|(_, len)| *len > 0),
+            Some(_) if old_length.is_some() => choice.changed,
+            _ => Some((0, bytes.len() as u64)).filter(|(_, len)| *len > 0),
         };
         let encoded = Encoded {
             version: version(bytes.len() as u64, Some(digest), seen, repr),
