@@ -22,7 +22,7 @@ const AFTER_HELP: &str = "\
 WHEN is start, latest, a duration from the start (2s, 500ms, 2m14s, 1.5s; the state after every
 event up to then), -5s (before the end), #1234 (after that event) or an RFC 3339 time.
 
-Exit status: 0 done; 1 a negative finding (damage, a content that was not recorded, a difference
+Exit status: 0 done; 1 a negative finding (damage, a PATH whose content was not recorded, a difference
 with --exit-code); 2 a request that cannot be met; 125 the recorder failed before the command
 ran; 126, 127 the command could not be run or found; after `record`, the command's own.";
 

@@ -37,7 +37,7 @@ pub trait Progress: Sync {
 }
 
 /// What the scan could not take.
-type Losses = Vec<(FileId, PathBuf, GapReason)>;
+pub(crate) type Losses = Vec<(FileId, PathBuf, GapReason)>;
 
 /// Why a baseline ended early.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +65,12 @@ struct Waiting {
     ident: NodeIdent,
 }
 
-/// Scans every root and writes the baseline. What could not be read becomes gaps, the
-/// first events of the session.
+/// Scans every root and writes the baseline; gives what could not be read.
 pub(crate) fn scan(
     recording: &mut Recording<'_>,
     progress: &dyn Progress,
     interrupted: &dyn Fn() -> bool,
-) -> Result<(), BaselineError> {
+) -> Result<Losses, BaselineError> {
     let mut scan = Scan {
         recording,
         progress,
@@ -86,11 +85,15 @@ pub(crate) fn scan(
     scan.read_waiting()?;
     let losses = std::mem::take(&mut scan.losses);
     recording.writer.baseline_done()?;
-    for (file, path, reason) in losses {
-        recording.lose(file, &path, reason)?;
-    }
     progress.baseline_done();
-    Ok(())
+    Ok(losses)
+}
+
+/// Makes what the baseline lacks into gaps, the first events of the session.
+pub(crate) fn report(recording: &mut Recording<'_>, losses: Losses) -> Result<(), StoreError> {
+    losses
+        .into_iter()
+        .try_for_each(|(file, path, reason)| recording.lose(file, &path, reason))
 }
 
 impl Scan<'_, '_> {

@@ -1,9 +1,8 @@
 //! `record`: one session from the baseline to the seal, around one command.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use crossbeam_channel::Sender;
 use diffkeeper_store::model::{
@@ -88,6 +87,7 @@ pub const AUTO_REASON: &str =
 /// What kept the recording from beginning. Faults after that stand in the outcome.
 pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, RecordError> {
     let prepared = launch::prepare()?;
+    launch::check(options.argv.first().map_or(OsStr::new(""), |arg| arg))?;
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
     let reason = check_backend(options.backend)?;
@@ -131,15 +131,14 @@ fn with_store(
     let tree = Tree::new(scope.clone(), host::top(&scope));
     let mut recording = Recording::new(store, scope, tree, writer);
     let interrupted = || prepared.interrupted().is_some();
-    match baseline::scan(&mut recording, progress, &interrupted) {
-        Ok(()) => {}
+    let losses = match baseline::scan(&mut recording, progress, &interrupted) {
+        Ok(losses) => losses,
         Err(BaselineError::Store(error)) => return Err(error.into()),
         Err(BaselineError::Interrupted) => {
             let signal = prepared.interrupted().unwrap_or(2);
             return Err(LaunchError::Interrupted(signal).into());
         }
-    }
-    anchor(&mut recording, &mut session)?;
+    };
     let mut running = match spawn(prepared, options, channels.control.clone()) {
         Ok(running) => running,
         Err(error) => {
@@ -148,6 +147,11 @@ fn with_store(
             return Err(error.into());
         }
     };
+    let begun = anchor(&mut recording, &mut session, running.started())
+        .and_then(|()| baseline::report(&mut recording, losses));
+    if let Err(error) = begun {
+        progress.fault(&error.to_string());
+    }
     let process = host::command(running.pid(), &options.argv);
     let run = Run {
         source,
@@ -172,10 +176,14 @@ fn open_store(path: &Path) -> Result<Store, StoreError> {
     })
 }
 
-/// The session starts now: times count from here.
-fn anchor(recording: &mut Recording<'_>, session: &mut Session) -> Result<(), StoreError> {
-    session.start_monotonic = crate::observation::monotonic();
-    session.start_wall = host::unix_time(SystemTime::now());
+/// The session starts with the command: times count from there.
+fn anchor(
+    recording: &mut Recording<'_>,
+    session: &mut Session,
+    start: launch::Start,
+) -> Result<(), StoreError> {
+    session.start_monotonic = start.monotonic_ns;
+    session.start_wall = host::unix_time(start.wall);
     recording.zero = session.start_monotonic;
     recording.writer.restate(session)
 }

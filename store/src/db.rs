@@ -247,11 +247,6 @@ impl Db {
         }
     }
 
-    /// Makes everything committed so far survive a power loss.
-    pub(crate) fn sync(&self) -> Result<(), DbError> {
-        guard(|| self.database.persist(PersistMode::SyncAll))
-    }
-
     /// Writes all memtables out, closes, and empties the journals, which then repeat
     /// only what the tables hold.
     pub(crate) fn close(self) -> Result<(), DbError> {

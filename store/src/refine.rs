@@ -24,6 +24,8 @@ pub struct Candidate {
     before: Chain,
     /// The keyframe its chain stands on.
     pub(crate) root: Seq,
+    /// First blob of the payload.
+    payload: Digest,
 }
 
 /// A smaller form of a version.
@@ -59,8 +61,19 @@ impl Refinery {
             return;
         };
         if let Data::Blobs(blobs) = payload {
+            let mut shared = false;
             for (digest, _) in blobs {
-                *self.owners.entry(*digest).or_default() += 1;
+                let owners = self.owners.entry(*digest).or_default();
+                *owners += 1;
+                shared |= *owners > 1;
+            }
+            let Some((payload, _)) = blobs.first().copied() else {
+                return;
+            };
+            if shared {
+                // Replacing one of its uses would add to the store and free nothing.
+                self.waiting.retain(|waiting| waiting.payload != payload);
+                return;
             }
             let fits = version.length <= BSDIFF_MAX_RECORDER as u64;
             if fits && *codec != PatchCodec::Bsdiff && self.waiting.len() < MAX_WAITING {
@@ -69,6 +82,7 @@ impl Refinery {
                     at,
                     before,
                     root,
+                    payload,
                 });
             }
         }

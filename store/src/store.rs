@@ -109,14 +109,6 @@ impl Store {
         content::prepare(&self.db, bytes)
     }
 
-    /// Makes everything committed so far survive a power loss.
-    ///
-    /// # Errors
-    /// A failing database.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        Ok(self.db.sync()?)
-    }
-
     /// Closes in order: everything is in its final place afterwards.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 
 mod child;
 mod fifo;
+mod find;
 mod inherited;
 mod kin;
 mod order;
@@ -31,6 +32,7 @@ use std::time::SystemTime;
 
 use rustix::process::Pid;
 
+pub use find::check;
 pub use output::{Order, OutputReport, Stream};
 pub use wait::ExitStatus;
 

@@ -57,7 +57,8 @@ impl Bed {
         let writer = store.begin(&session).unwrap();
         let tree = Tree::new(scope.clone(), host::top(&scope));
         let mut recording = Recording::new(&store, scope, tree, writer);
-        baseline::scan(&mut recording, &Quiet, &|| false).unwrap();
+        let losses = baseline::scan(&mut recording, &Quiet, &|| false).unwrap();
+        baseline::report(&mut recording, losses).unwrap();
         let process = host::command(1, &["test".into()]);
         let root = self.root();
         let run = Run {

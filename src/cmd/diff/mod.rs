@@ -212,6 +212,9 @@ impl Job<'_, '_> {
             return Ok(());
         }
         match (old.text(), new.text()) {
+            // Directories, and files that are empty on both sides, have no lines to show;
+            // `patch` would make a file of the names.
+            (Some(before), Some(after)) if before == after => Ok(()),
             (Some(before), Some(after)) => {
                 head::write_names(pair, self.output)?;
                 let escaped = text::write(before, after, self.context, self.output)?;
