@@ -184,7 +184,8 @@ impl From<DbError> for CliError {
             DbError::Io { path, source } => at_path(&path, &source),
             _ if full => Self::usage(message).hint("the disk is full"),
             DbError::Checksum(_) => Self::negative(message).hint(VERIFY),
-            _ => Self::negative(message).hint("what lies behind the damage cannot be read; keep a copy of the directory"),
+            _ => Self::negative(message)
+                .hint("what lies behind the damage cannot be read; keep a copy of the directory"),
         }
     }
 }

@@ -58,10 +58,12 @@ impl Recording<'_> {
                 self.removed(&place, file, path, time)
             }
             (Hint::Removed { .. } | Hint::MovedOut, None) => Ok(()),
-            (Hint::Modified | Hint::Closed, Some(file)) if !self.leads_to(&place, file) => {
-                // Its new name, or its end, is announced next.
-                self.mark_unread(file);
-                self.doubt(place.parent);
+            (Hint::Modified | Hint::Closed, Some(file)) => {
+                if !self.look_if_there(&place, Reading::IfChanged)? {
+                    // Its new name, or its end, is announced next.
+                    self.mark_unread(file);
+                    self.doubt(place.parent);
+                }
                 Ok(())
             }
             _ => self.glance(&place),

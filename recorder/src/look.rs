@@ -180,13 +180,14 @@ impl Recording<'_> {
         stat: &Stat,
         reading: Reading,
     ) -> Result<(), StoreError> {
-        if stat.kind == Kind::File && self.needs_read(file, stat, reading) {
+        let mut stat = *stat;
+        if stat.kind == Kind::File && self.needs_read(file, &stat, reading) {
             self.read(file, path, reading)?;
+            // The read may have found a later state.
+            if let Some(read) = self.tree.get(file).and_then(|known| known.read) {
+                stat = read.stat;
+            }
         }
-        // The read may have found a later state.
-        let Ok(Some(stat)) = probe::stat(path) else {
-            return Ok(());
-        };
         let Some(known) = self.tree.get(file).filter(|_| self.is(file, &stat)) else {
             return Ok(());
         };
