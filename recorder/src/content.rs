@@ -22,6 +22,10 @@ const TORN_TRIES: u32 = 6;
 const TORN_PAUSE: Duration = Duration::from_millis(5);
 /// After a racy read, the file is looked at again once its clock must have moved on.
 const RACY_PAUSE: Duration = Duration::from_millis(20);
+/// A long file that has not been written to for this long rests.
+const REST: Duration = Duration::from_millis(100);
+/// One that never rests is read all the same after this time.
+const RESTLESS: Duration = Duration::from_secs(2);
 /// A file that is not found under its name is looked for under all of them after this
 /// time, until it is read or gone.
 const ELSEWHERE_PAUSE: Duration = Duration::from_millis(20);
@@ -108,6 +112,9 @@ impl Recording<'_> {
                 content.map(|content| {
                     Fetched::Content(content.map(Box::new), ReadState { stat, racy })
                 })
+            }
+            Read::Large(large) if reading != Reading::Final && self.is_restless(file, &large) => {
+                Ok(Fetched::Later)
             }
             Read::Large(large) => self.fetch_long(file, path, &large),
             Read::Torn => Ok(Fetched::Torn),
@@ -201,6 +208,24 @@ impl Recording<'_> {
         let content = *content;
         let changes = vec![Change::Content { file, content }];
         self.emit(self.now(), Some(file), op, changes).map(drop)
+    }
+
+    /// Whether a long file is still being written: a read would take longer than the
+    /// pauses between the writes, and be torn. It is put off until the file rests, or
+    /// does not for too long.
+    fn is_restless(&mut self, file: FileId, large: &Large) -> bool {
+        let now = Instant::now();
+        let since = *self.restless.entry(file).or_insert(now);
+        let mtime = large.stat.mtime.as_nanos();
+        let wall = crate::host::unix_time(std::time::SystemTime::now()).as_nanos();
+        let rests = wall.saturating_sub(mtime) >= REST.as_nanos().cast_signed();
+        if rests || now.duration_since(since) > RESTLESS {
+            self.restless.remove(&file);
+            return false;
+        }
+        self.mark_unread(file);
+        self.deferred.insert(file, now + REST);
+        true
     }
 
     fn fetch_long(

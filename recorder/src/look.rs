@@ -218,6 +218,13 @@ impl Recording<'_> {
         }
     }
 
+    /// Whether the times of a node belong to the content that is recorded: a file that is
+    /// still to be read has been written to, and its times come with what was written.
+    fn is_read(&self, file: FileId, node: &Node) -> bool {
+        let read = self.tree.get(file).and_then(|known| known.read);
+        node.kind != Kind::File || read.is_some_and(|read| read.stat.mtime == node.mtime)
+    }
+
     /// Records each attribute that differs as an event of its own.
     fn attributes(&mut self, file: FileId, old: &Node, new: Node) -> Result<(), StoreError> {
         let mut ops = Vec::new();
@@ -233,7 +240,7 @@ impl Recording<'_> {
                 ops.push(Op::Chown { uid, gid });
             }
             ops.extend(xattr_ops(&old.xattrs, &new.xattrs));
-            if ops.is_empty() && old.mtime != new.mtime {
+            if ops.is_empty() && old.mtime != new.mtime && self.is_read(file, &new) {
                 ops.push(Op::Utimes);
             }
         }

@@ -32,6 +32,8 @@ pub(crate) struct Recording<'s> {
     pub(crate) deferred: HashMap<FileId, Instant>,
     /// Files whose last read was expensive, and when the next one may be.
     pub(crate) not_before: HashMap<FileId, Instant>,
+    /// Long files that are being written, and since when they have been waited for.
+    pub(crate) restless: HashMap<FileId, Instant>,
     /// Directories whose names changed since they were last looked at in peace.
     pub(crate) touched_dirs: HashSet<FileId>,
     /// The trace may have drifted from the filesystem: when to look at everything.
@@ -85,6 +87,7 @@ impl<'s> Recording<'s> {
             pending: HashMap::new(),
             deferred: HashMap::new(),
             not_before: HashMap::new(),
+            restless: HashMap::new(),
             touched_dirs: HashSet::new(),
             doubtful: None,
             not_again_before: None,
@@ -260,6 +263,7 @@ impl<'s> Recording<'s> {
         if self.tree.get(file).is_none() {
             self.deferred.remove(&file);
             self.not_before.remove(&file);
+            self.restless.remove(&file);
         }
         self.emit(time, Some(file), op, changes).map(drop)
     }

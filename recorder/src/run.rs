@@ -26,7 +26,7 @@ const QUEUE: usize = 64 * 1024;
 /// Pieces of output that may wait; the command waits with them.
 const OUTPUT_QUEUE: usize = 1024;
 /// How long the source may take to deliver what has happened.
-const SYNC_TIMEOUT: Duration = Duration::from_secs(30);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(300);
 /// The canary at the start must come through within this time.
 const CANARY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Scans recurse once per level of the tree.

@@ -247,6 +247,17 @@ impl Db {
         }
     }
 
+    /// Waits until the blobs that are still in memory are few. The engine itself lets
+    /// several memtables pile up before it makes a writer wait.
+    pub(crate) fn wait_for_room(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let started = std::time::Instant::now();
+        let blobs = self.space(Space::Blob);
+        while blobs.sealed_memtable_count() > 1 && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Writes all memtables out, closes, and empties the journals, which then repeat
     /// only what the tables hold.
     pub(crate) fn close(self) -> Result<(), DbError> {

@@ -172,7 +172,9 @@ impl Spill<'_, '_> {
             }
         }
         self.2 = 0;
-        Ok(batch.commit()?)
+        batch.commit()?;
+        self.0.db.wait_for_room();
+        Ok(())
     }
 }
 
