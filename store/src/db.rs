@@ -253,7 +253,7 @@ impl Db {
         const PATIENCE: Duration = Duration::from_secs(10);
         let started = std::time::Instant::now();
         let blobs = self.space(Space::Blob);
-        while blobs.sealed_memtable_count() > 1 && started.elapsed() < PATIENCE {
+        while blobs.sealed_memtable_count() > 1 && started.elapsed() < PATIENCE && self.is_alive() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -281,12 +281,18 @@ impl Db {
         const PATIENCE: Duration = Duration::from_secs(60);
         let started = std::time::Instant::now();
         while self.spaces.iter().any(|s| s.sealed_memtable_count() > 0) {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > PATIENCE || !self.is_alive() {
                 return false;
             }
             std::thread::sleep(Duration::from_micros(500));
         }
         true
+    }
+
+    /// Whether the engine still writes: after a failed write, as on a full disk, it takes
+    /// nothing more and nothing that waits will ever be written out.
+    fn is_alive(&self) -> bool {
+        guard(|| self.database.persist(PersistMode::Buffer)).is_ok()
     }
 }
 
