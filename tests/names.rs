@@ -51,7 +51,7 @@ fn recorded() -> Env {
     fs::write(list.join("x".repeat(255)), "long").unwrap();
     env.sh(
         "cp -r list made; for f in made/*; do echo more >> \"$f\"; done
-        mv -- made/-rf made/renamed; ln -s -- \"$(printf 'to\\n\\033[1m\\377')\" soft
+        sleep 0.7; mv -- made/-rf made/renamed; ln -s -- \"$(printf 'to\\n\\033[1m\\377')\" soft
         d=deep; for i in $(seq 60); do d=$d/directory-with-a-long-name-$i; done
         mkdir -p $d; echo bottom > $d/file; mv deep \"$(printf 'deep\\377')\"",
     );

@@ -82,7 +82,8 @@ impl Bed {
         read(&session)
     }
 
-    /// The events of the last session as `op path [to]`.
+    /// The events of the last session as `op path [to]`. The times of the root are left
+    /// out: when they are looked at depends on how long no announcement waits.
     pub(super) fn story(&self) -> Vec<String> {
         self.read(|session| {
             let mut paths = Paths::new(session);
@@ -96,6 +97,7 @@ impl Bed {
                     let word = event.op.kind().word();
                     format!("{word}{}{}", text(found.path), text(found.to))
                 })
+                .filter(|line| line != "utimes ")
                 .collect()
         })
     }

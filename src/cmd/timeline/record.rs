@@ -36,8 +36,15 @@ pub(super) fn object(found: &Found<'_>) -> Result<Object, StoreError> {
     }
     if let Some(version) = found.version()? {
         object.set("provenance", Known::of(&version).word());
-        if let Repr::Missing(reason) = version.repr {
-            object.set("missing", reason.word());
+        match version.repr {
+            Repr::Missing(reason) => {
+                object.set("missing", reason.word());
+            }
+            // A new file is shown with the content it was first seen with.
+            _ if matches!(event.op, Op::Create(_)) => {
+                object.set("size", version.length);
+            }
+            _ => {}
         }
     }
     object.set("session", session.id.0);
