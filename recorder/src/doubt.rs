@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_millis(5);
 
 impl Recording<'_> {
     /// Whether a directory is where the trace has it, so that its names can be looked at.
-    fn in_sight(&self, dir: FileId) -> bool {
+    pub(crate) fn in_sight(&self, dir: FileId) -> bool {
         let path = self.tree.path(dir);
         let stat = path.and_then(|path| probe::stat(&path).ok().flatten());
         stat.is_some_and(|stat| self.is(dir, &stat))

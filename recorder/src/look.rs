@@ -90,7 +90,7 @@ impl Recording<'_> {
         };
         let file = self.create(place, node_of(stat, parts), self.now(), origin)?;
         match stat.kind {
-            Kind::Dir => self.scan(file, path, reading),
+            Kind::Dir => self.scan(file, path, reading).map(drop),
             _ => Ok(()),
         }
     }
@@ -198,10 +198,12 @@ impl Recording<'_> {
         let Some(parts) = self.parts(path, &stat)? else {
             return Ok(());
         };
-        if let Some(known) = self.tree.get_mut(file) {
+        let new = node_of(&stat, parts);
+        // Otherwise the times are still to be recorded, with the content.
+        let complete = self.is_read(file, &new);
+        if let Some(known) = self.tree.get_mut(file).filter(|_| complete) {
             known.looked = Some(stat.ctime);
         }
-        let new = node_of(&stat, parts);
         self.attributes(file, &old, new)
     }
 

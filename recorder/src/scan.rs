@@ -14,32 +14,38 @@ use crate::probe;
 use crate::recording::Recording;
 
 impl Recording<'_> {
-    /// Looks at every name in a directory, then below.
+    /// Looks at every name in a directory, then below. Gives whether it could: when a
+    /// directory above has moved on, nothing can be said of the names here.
     pub(crate) fn scan(
         &mut self,
         dir: FileId,
         path: &Path,
         reading: Reading,
-    ) -> Result<(), StoreError> {
-        self.mark_listed(dir);
+    ) -> Result<bool, StoreError> {
+        if !self.in_sight(dir) {
+            self.doubt_all();
+            return Ok(false);
+        }
+        let started = monotonic();
         let names = match names(path) {
             Ok(names) => names,
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if is_gone(&error) => {
+                self.doubt_all();
+                return Ok(false);
+            }
             Err(error) => {
                 tracing::debug!(?path, %error, "cannot list");
-                return self.gap(GapReason::Unreadable, None, Some(path), Vec::new());
+                self.gap(GapReason::Unreadable, None, Some(path), Vec::new())?;
+                return Ok(false);
             }
         };
-        for name in names {
-            self.look(&Place { parent: dir, name }, reading)?;
-        }
-        Ok(())
-    }
-
-    fn mark_listed(&mut self, dir: FileId) {
         if let Some(known) = self.tree.get_mut(dir) {
-            known.listed = monotonic();
+            known.listed = started;
         }
+        for name in names {
+            self.look_if_there(&Place { parent: dir, name }, reading)?;
+        }
+        Ok(true)
     }
 
     /// Looks again at everything below a directory, or everywhere, where directories
@@ -86,8 +92,9 @@ impl Recording<'_> {
         let due = known.listed < before;
         let inside: HashSet<FileId> = known.children.values().copied().collect();
         if due && let Some(path) = self.tree.path(dir) {
-            self.scan(dir, &path, reading)?;
-            scanned.push(dir);
+            if self.scan(dir, &path, reading)? {
+                scanned.push(dir);
+            }
             if let Ok(Some(stat)) = probe::stat(&path)
                 && self.is(dir, &stat)
             {
@@ -107,7 +114,7 @@ impl Recording<'_> {
     pub(crate) fn remove_gone(&mut self, dir: FileId) -> Result<(), StoreError> {
         for (name, file) in self.tree.children(dir) {
             let place = Place { parent: dir, name };
-            if !self.leads_to(&place, file) {
+            if !self.leads_to(&place, file) && self.in_sight(dir) {
                 self.look(&place, Reading::IfChanged)?;
             }
         }
