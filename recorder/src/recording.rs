@@ -260,7 +260,10 @@ impl<'s> Recording<'s> {
         } else {
             Op::Unlink(place.clone())
         };
-        if self.tree.get(file).is_none() {
+        if self.tree.get(file).is_some() {
+            // What was written under this name can still be read under another.
+            self.deferred.entry(file).or_insert_with(Instant::now);
+        } else {
             self.deferred.remove(&file);
             self.not_before.remove(&file);
             self.restless.remove(&file);
