@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use diffkeeper_store::model::{Event, ExitStatus, Kind, OpKind, Seq};
+use diffkeeper_store::model::{Event, ExitStatus, GapReason, Kind, Op, OpKind, Seq};
 use diffkeeper_store::{Paths, SessionReader, Store};
 
 use crate::baseline::{self, Progress};
@@ -104,6 +104,24 @@ impl Bed {
 
     pub(super) fn gaps(&self) -> u64 {
         self.read(|session| session.progress().counts.get(OpKind::Gap))
+    }
+
+    /// Changes that only the last look found: on a loaded machine files may vanish before
+    /// they are read, but nothing may go by without an announcement.
+    pub(super) fn unannounced(&self) -> usize {
+        self.read(|session| {
+            let events = session.events(Seq(0), Seq(u64::MAX)).map(Result::unwrap);
+            let unannounced = |event: &Event| {
+                matches!(
+                    event.op,
+                    Op::Gap {
+                        reason: GapReason::Unannounced,
+                        ..
+                    }
+                )
+            };
+            events.filter(unannounced).count()
+        })
     }
 
     /// Compares the end of the last session with what is on disk.

@@ -62,7 +62,7 @@ fn everything_at_once_ends_exact() {
         assert!(status.unwrap().success());
     });
     bed.assert_exact();
-    assert_eq!(bed.gaps(), 0, "{:#?}", bed.story());
+    assert_eq!(bed.unannounced(), 0, "{:#?}", bed.story());
 }
 
 #[test]
@@ -92,5 +92,5 @@ fn ten_thousand_files_in_new_directories() {
         }
     });
     bed.assert_exact();
-    assert_eq!(bed.gaps(), 0);
+    assert_eq!(bed.unannounced(), 0);
 }
