@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fjall::config::CompressionPolicy;
@@ -146,6 +147,8 @@ pub(crate) struct Db {
     path: PathBuf,
     database: Database,
     spaces: Vec<Keyspace>,
+    /// Bytes of blobs since their memtable was last handed over.
+    unwritten: AtomicU64,
 }
 
 const MEMTABLE: u64 = 8 << 20;
@@ -189,6 +192,7 @@ impl Db {
                 path: path.to_owned(),
                 database,
                 spaces,
+                unwritten: AtomicU64::new(0),
             })
         })
     }
@@ -244,18 +248,27 @@ impl Db {
             db: self,
             inner: self.database.batch(),
             bytes: 0,
+            blobs: 0,
         }
     }
 
-    /// Waits until the blobs that are still in memory are few. The engine itself lets
-    /// several memtables pile up before it makes a writer wait.
-    pub(crate) fn wait_for_room(&self) {
-        const PATIENCE: Duration = Duration::from_secs(10);
-        let started = std::time::Instant::now();
+    /// Hands the blobs that are in memory to the thread that writes them out, once there
+    /// are as many as a memtable may hold, and waits while that thread is behind. The
+    /// engine asks its threads to do the first, and they ask when they get to it: while
+    /// they wait for a slow disk, memory would grow without bound.
+    fn make_room(&self, added: u64) -> Result<(), DbError> {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        if self.unwritten.fetch_add(added, Ordering::Relaxed) + added < MEMTABLE {
+            return Ok(());
+        }
+        self.unwritten.store(0, Ordering::Relaxed);
         let blobs = self.space(Space::Blob);
+        guard(|| blobs.rotate_memtable())?;
+        let started = std::time::Instant::now();
         while blobs.sealed_memtable_count() > 1 && started.elapsed() < PATIENCE && self.is_alive() {
             std::thread::sleep(Duration::from_millis(1));
         }
+        Ok(())
     }
 
     /// Writes all memtables out, closes, and empties the journals, which then repeat
@@ -406,11 +419,15 @@ pub(crate) struct Batch<'db> {
     db: &'db Db,
     inner: fjall::OwnedWriteBatch,
     bytes: usize,
+    /// Of those, the values of blobs.
+    blobs: u64,
 }
 
 impl Batch<'_> {
     pub(crate) fn put(&mut self, space: Space, key: Vec<u8>, mut value: Vec<u8>) {
-        if space != Space::Blob {
+        if space == Space::Blob {
+            self.blobs += value.len() as u64;
+        } else {
             let sum = check(space, &key, &value);
             value.extend(sum);
         }
@@ -428,9 +445,31 @@ impl Batch<'_> {
     }
 
     /// Hands the batch to the operating system: it survives the death of this process,
-    /// not yet that of the machine.
+    /// not yet that of the machine. Waits while too much is still to be written to disk.
     pub(crate) fn commit(self) -> Result<(), DbError> {
         let inner = self.inner.durability(Some(PersistMode::Buffer));
-        guard(|| inner.commit())
+        guard(|| inner.commit())?;
+        self.db.make_room(self.blobs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn blobs_in_memory_stay_few_however_fast_they_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("db")).unwrap();
+        for number in 0_u64..128 {
+            let mut batch = db.batch();
+            batch.put(Space::Blob, number.to_be_bytes().to_vec(), vec![7; 1 << 20]);
+            batch.commit().unwrap();
+            // One that fills, one that waits, and one that is being written.
+            assert!(db.database.write_buffer_size() <= 4 * MEMTABLE);
+        }
+        db.close().unwrap();
     }
 }

@@ -173,7 +173,6 @@ impl Spill<'_, '_> {
         }
         self.2 = 0;
         batch.commit()?;
-        self.0.db.wait_for_room();
         Ok(())
     }
 }
