@@ -1,5 +1,6 @@
-//! Priority: the command comes first. The threads that read, compress and store run at a
-//! lower one, so that on a busy machine it is the trace that lags and not the command.
+//! Priority: the command comes first. The recorder's threads never push it off its processor
+//! when they have something to do, and those that read, compress and store get a smaller share
+//! beside, so that on a busy machine it is the trace that lags and not the command.
 
 /// How much lower, in steps of nice(2): a tenth of the command's share when both want the
 /// same processor.
@@ -10,5 +11,18 @@ pub(crate) fn lower_this_thread() {
     // Refused under some policies: then the thread stays as it is.
     if let Err(error) = rustix::process::nice(STEPS) {
         tracing::debug!(%error, "cannot lower the priority");
+    }
+    defer_this_thread();
+}
+
+/// Lets the calling thread, and those it starts, wait for a free processor or the end of a
+/// time slice: one that wakes up for each change would otherwise interrupt each change.
+pub(crate) fn defer_this_thread() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the call reads the parameters, which outlive it, and changes this thread alone.
+    let answer = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
+    if answer != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::debug!(%error, "cannot change the scheduling policy");
     }
 }

@@ -14,7 +14,7 @@ use crate::baseline::Progress;
 use crate::host;
 use crate::observation::{Observation, monotonic};
 use crate::pipeline::{COMMAND, Control, Inputs, Pipeline};
-use crate::priority::lower_this_thread;
+use crate::priority::{defer_this_thread, lower_this_thread};
 use crate::record::Outcome;
 use crate::recording::Recording;
 use crate::refinery::Refinery;
@@ -43,7 +43,16 @@ impl Channels {
     /// Starts a source and proves with a canary that it delivers.
     pub(crate) fn start(source: &mut dyn Source, scope: &Arc<Scope>) -> Result<Self, SourceError> {
         let (sink, facts) = bounded(QUEUE);
-        source.start(scope.clone(), sink)?;
+        std::thread::scope(|threads| {
+            let start = || {
+                defer_this_thread();
+                source.start(scope.clone(), sink)
+            };
+            match threads.spawn(start).join() {
+                Ok(started) => started,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
         source.sync(CANARY_TIMEOUT)?;
         let (control, controls) = bounded(OUTPUT_QUEUE);
         Ok(Self {
