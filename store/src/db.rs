@@ -174,6 +174,7 @@ impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
         check_marks(path)?;
+        clear_unfinished(path)?;
         let database = guard(|| {
             let builder = Database::builder(path)
                 .cache_size(CACHE)
@@ -328,6 +329,28 @@ fn check_marks(path: &Path) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Removes what is left of a database whose making was interrupted: the engine makes a
+/// journal, then its version mark, then the first keyspace, and refuses to begin again
+/// where a journal is. Without any keyspace there can be no record to lose.
+fn clear_unfinished(path: &Path) -> Result<(), DbError> {
+    const MARK: u64 = 4;
+    let keyspaces = std::fs::read_dir(path.join("keyspaces"));
+    let mark = path.join("version");
+    let marked = std::fs::metadata(&mark).is_ok_and(|mark| mark.len() >= MARK);
+    if marked || keyspaces.is_ok_and(|mut keyspaces| keyspaces.next().is_some()) {
+        return Ok(());
+    }
+    for path in journals(path)?.into_iter().chain([mark]) {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(DbError::Io { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Keyspaces are made in their order, so that a missing one before one that is there
 /// has been lost.
 fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
@@ -342,20 +365,30 @@ fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
 }
 
 fn empty_journals(path: &Path) -> Result<(), DbError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| DbError::Io { path, source }
-    };
-    for entry in std::fs::read_dir(path).map_err(io(path))? {
-        let file = entry.map_err(io(path))?.path();
-        if file.extension().is_some_and(|extension| extension == "jnl") {
-            let journal = std::fs::File::options().write(true).open(&file);
-            journal
-                .and_then(|journal| journal.set_len(0))
-                .map_err(io(&file))?;
-        }
+    for path in journals(path)? {
+        let journal = std::fs::File::options().write(true).open(&path);
+        journal
+            .and_then(|journal| journal.set_len(0))
+            .map_err(|source| DbError::Io { path, source })?;
     }
     Ok(())
+}
+
+/// The engine's journals; none where there is no such directory.
+fn journals(path: &Path) -> Result<Vec<PathBuf>, DbError> {
+    let io = |source| DbError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    let files = entries.map(|entry| Ok(entry?.path()));
+    let files: Vec<PathBuf> = files.collect::<Result<_, _>>().map_err(io)?;
+    let is_journal = |path: &PathBuf| path.extension().is_some_and(|last| last == "jnl");
+    Ok(files.into_iter().filter(is_journal).collect())
 }
 
 fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbError> {
@@ -471,5 +504,29 @@ mod tests {
             assert!(db.database.write_buffer_size() <= 4 * MEMTABLE);
         }
         db.close().unwrap();
+    }
+
+    #[test]
+    fn a_database_that_was_left_half_made_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        for (round, mark) in [None, Some(&b""[..]), Some(b"FJ")].into_iter().enumerate() {
+            let path = dir.path().join(round.to_string());
+            std::fs::create_dir_all(path.join("keyspaces")).unwrap();
+            std::fs::write(path.join("0.jnl"), [0; 64]).unwrap();
+            if let Some(mark) = mark {
+                std::fs::write(path.join("version"), mark).unwrap();
+            }
+            Db::open(&path).unwrap().close().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_database_without_its_mark_is_not_taken_for_half_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        Db::open(&path).unwrap().close().unwrap();
+        std::fs::remove_file(path.join("version")).unwrap();
+        assert!(Db::open(&path).is_err());
+        assert!(path.join("0.jnl").exists());
     }
 }
