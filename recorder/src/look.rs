@@ -128,6 +128,8 @@ impl Recording<'_> {
         stat: &Stat,
     ) -> Result<(), StoreError> {
         if stat.kind == Kind::File && self.needs_read(file, stat, Reading::IfChanged) {
+            // However dear the last read was: this one cannot be had later.
+            self.not_before.remove(&file);
             self.read(file, path, Reading::IfChanged)?;
         }
         Ok(())
