@@ -4,6 +4,8 @@
 //! blake3 over keyspace, key and value, so that a record that was damaged, or stands
 //! under a key that is not its own, is an error and never data.
 
+mod files;
+
 use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +62,9 @@ pub enum DbError {
     /// A keyspace is gone, or would be once the engine has seen it.
     #[error("the database is damaged: {} has lost its records", .0.display())]
     Lost(PathBuf),
+    /// The list of a keyspace's tables does not match its checksum.
+    #[error("the database is damaged: {} is not what was written", .0.display())]
+    Manifest(PathBuf),
     /// A file of the database could not be handled.
     #[error("{path}: {source}")]
     Io {
@@ -173,8 +178,8 @@ fn options(space: Space) -> KeyspaceCreateOptions {
 impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
-        check_marks(path)?;
-        clear_unfinished(path)?;
+        files::check(path)?;
+        files::clear_unfinished(path)?;
         let database = guard(|| {
             let builder = Database::builder(path)
                 .cache_size(CACHE)
@@ -285,7 +290,7 @@ impl Db {
         let path = self.path.clone();
         drop(self);
         if flushed {
-            empty_journals(&path)
+            files::empty_journals(&path)
         } else {
             Ok(())
         }
@@ -310,47 +315,6 @@ impl Db {
     }
 }
 
-/// A keyspace without its `current` file looks to the engine like one that was never
-/// finished, and is deleted when the database opens: with tables in it, it is damaged.
-fn check_marks(path: &Path) -> Result<(), DbError> {
-    let Ok(keyspaces) = std::fs::read_dir(path.join("keyspaces")) else {
-        return Ok(());
-    };
-    for keyspace in keyspaces.flatten() {
-        let keyspace = keyspace.path();
-        let holds_tables = ["tables", "blobs"].iter().any(|part| {
-            let tables = std::fs::read_dir(keyspace.join(part));
-            tables.is_ok_and(|mut tables| tables.next().is_some())
-        });
-        if holds_tables && !keyspace.join("current").exists() {
-            return Err(DbError::Lost(keyspace));
-        }
-    }
-    Ok(())
-}
-
-/// Removes what is left of a database whose making was interrupted: the engine makes a
-/// journal, then its version mark, then the first keyspace, and refuses to begin again
-/// where a journal is. Without any keyspace there can be no record to lose.
-fn clear_unfinished(path: &Path) -> Result<(), DbError> {
-    const MARK: u64 = 4;
-    let keyspaces = std::fs::read_dir(path.join("keyspaces"));
-    let mark = path.join("version");
-    let marked = std::fs::metadata(&mark).is_ok_and(|mark| mark.len() >= MARK);
-    if marked || keyspaces.is_ok_and(|mut keyspaces| keyspaces.next().is_some()) {
-        return Ok(());
-    }
-    for path in journals(path)?.into_iter().chain([mark]) {
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(DbError::Io { path, source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// Keyspaces are made in their order, so that a missing one before one that is there
 /// has been lost.
 fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
@@ -362,33 +326,6 @@ fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
     let lost = Space::ALL.iter().zip(exist).find(|(_, exists)| !exists);
     let name = lost.map_or("", |((_, name), _)| name);
     Err(DbError::Lost(path.join(name)))
-}
-
-fn empty_journals(path: &Path) -> Result<(), DbError> {
-    for path in journals(path)? {
-        let journal = std::fs::File::options().write(true).open(&path);
-        journal
-            .and_then(|journal| journal.set_len(0))
-            .map_err(|source| DbError::Io { path, source })?;
-    }
-    Ok(())
-}
-
-/// The engine's journals; none where there is no such directory.
-fn journals(path: &Path) -> Result<Vec<PathBuf>, DbError> {
-    let io = |source| DbError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io(error)),
-    };
-    let files = entries.map(|entry| Ok(entry?.path()));
-    let files: Vec<PathBuf> = files.collect::<Result<_, _>>().map_err(io)?;
-    let is_journal = |path: &PathBuf| path.extension().is_some_and(|last| last == "jnl");
-    Ok(files.into_iter().filter(is_journal).collect())
 }
 
 fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbError> {
@@ -504,29 +441,5 @@ mod tests {
             assert!(db.database.write_buffer_size() <= 4 * MEMTABLE);
         }
         db.close().unwrap();
-    }
-
-    #[test]
-    fn a_database_that_was_left_half_made_is_made_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        for (round, mark) in [None, Some(&b""[..]), Some(b"FJ")].into_iter().enumerate() {
-            let path = dir.path().join(round.to_string());
-            std::fs::create_dir_all(path.join("keyspaces")).unwrap();
-            std::fs::write(path.join("0.jnl"), [0; 64]).unwrap();
-            if let Some(mark) = mark {
-                std::fs::write(path.join("version"), mark).unwrap();
-            }
-            Db::open(&path).unwrap().close().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_database_without_its_mark_is_not_taken_for_half_made() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db");
-        Db::open(&path).unwrap().close().unwrap();
-        std::fs::remove_file(path.join("version")).unwrap();
-        assert!(Db::open(&path).is_err());
-        assert!(path.join("0.jnl").exists());
     }
 }
