@@ -7,8 +7,10 @@ mod config;
 mod diagnostics;
 mod error;
 mod json;
+mod look;
 mod near;
 mod output;
+mod processes;
 mod progress;
 #[cfg(test)]
 mod testing;

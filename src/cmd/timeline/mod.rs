@@ -1,8 +1,8 @@
 //! `diffkeeper timeline`: the events of a session, one a line, as they come from the
 //! store; never all at once.
 
+mod flags;
 mod line;
-mod look;
 mod record;
 
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use diffkeeper_store::model::{Seq, Timestamp};
 use diffkeeper_store::when::Target;
 use diffkeeper_store::{Paths, SessionReader};
 
-use self::look::Look;
 use crate::cli;
 use crate::config::{self, Config, Instant};
 use crate::error::CliError;
+use crate::look::Look;
 use crate::output::{Output, counted, grouped, note, warn};
 use crate::trace;
 
@@ -102,7 +102,7 @@ impl Told {
 
 fn list(reader: &SessionReader<'_>, plan: &Plan, output: &mut Output) -> Result<Told, CliError> {
     let mut told = Told::default();
-    let mut look = Look::new(reader);
+    let look = Look::new(reader);
     let mut paths = Paths::new(reader);
     let mut events = reader.events(plan.range.0, plan.range.1);
     while told.shown < plan.limit {
