@@ -12,6 +12,7 @@ mod near;
 mod output;
 mod processes;
 mod progress;
+mod screen;
 #[cfg(test)]
 mod testing;
 mod trace;

@@ -91,12 +91,7 @@ impl Told {
                 "the trace is damaged: {events} shown without path or process"
             ));
         }
-        if self.unsearched > 0 {
-            let contents = counted(self.unsearched, "content");
-            warn(format_args!(
-                "{contents} could not be searched: not recorded, damaged or too long"
-            ));
-        }
+        trace::warn_if_unsearched(self.unsearched);
     }
 }
 
