@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Export(Export),
     /// List the recorded sessions
     Sessions(Listing),
+    /// List the processes of a session as a tree, with what each one wrote
+    Processes(Processes),
     /// Check every record, content and hash of the trace
     Verify(Verify),
     /// Say what this machine can record, and why
@@ -134,7 +136,8 @@ them. A value may be \"quoted\" or a /regular expression/; `=` and `!=` compare 
   op:write,rename     create mkdir mknod symlink link unlink rmdir rename write truncate chmod
                       chown utimes setxattr removexattr open read exec exit output marker gap
   size>1MiB  len:..4KiB  offset:0  seq:10..20  t:2m..2m14s
-  pid=44  uid:0  comm=go  exe:cargo  ancestor:make
+  pid=44  uid:0  comm=go  exe:cargo
+  ancestor=44         by this process or one that descends from it; ancestor:make by its name
   content:\"ERROR\"     in the file as the event left it, or in an output
   provenance:observed captured, observed, missing
   reason:overflow  stream:stderr
@@ -247,6 +250,21 @@ pub(crate) struct Export {
 /// A plain listing.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Listing {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `processes`
+#[derive(Args, Debug)]
+#[command(after_help = FILTER_HELP)]
+pub(crate) struct Processes {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// Only processes with events that match, and only these are counted; a filter of
+    /// nothing but pid, uid, comm, exe and ancestor takes processes without events too
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,7 +1,7 @@
 //! What the program says about itself on stderr: logging, and panics as reports of a
 //! fault.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use tracing_subscriber::EnvFilter;
 
@@ -44,7 +44,8 @@ pub(crate) fn start_logging(config: &Config) -> Result<(), CliError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(config.color && std::io::stderr().is_terminal())
+        // Colour would need a feature of the library, without which asking for it panics.
+        .with_ansi(false)
         .with_target(config.verbose > 1)
         .compact();
     // A second call only happens in tests; the first one stays in force.

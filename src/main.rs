@@ -7,9 +7,12 @@ mod config;
 mod diagnostics;
 mod error;
 mod json;
+mod look;
 mod near;
 mod output;
+mod processes;
 mod progress;
+mod screen;
 #[cfg(test)]
 mod testing;
 mod trace;

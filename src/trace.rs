@@ -105,9 +105,27 @@ pub(crate) fn provenance(backend: Backend) -> String {
     }
 }
 
+/// Whether a session tells who made each change.
+pub(crate) const fn knows_who(backend: Backend) -> bool {
+    match backend {
+        Backend::Notify => false,
+        Backend::Tracepoint | Backend::Fentry | Backend::Scripted => true,
+    }
+}
+
 /// `0 gaps`: a claim that can be checked.
 pub(crate) fn gaps(reader: &SessionReader<'_>) -> String {
     counted(reader.progress().counts.get(OpKind::Gap), "gap")
+}
+
+/// Tells about contents that a filter asked about and that could not be searched.
+pub(crate) fn warn_if_unsearched(contents: u64) {
+    if contents > 0 {
+        let contents = counted(contents, "content");
+        warn(format_args!(
+            "{contents} could not be searched: not recorded, damaged or too long"
+        ));
+    }
 }
 
 /// Tells about a session that is not whole.

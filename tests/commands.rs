@@ -273,6 +273,9 @@ fn the_rest_of_the_commands_answer() {
     let sessions = env().json("sessions", &[]);
     assert_eq!(sessions.len(), 1, "{sessions:?}");
     assert!(run(&mut env().command("sessions")).out().contains("sh"));
+    let processes = env().json("processes", &[]);
+    let sh = processes.iter().find(|process| process["comm"] == "sh");
+    assert_eq!(sh.unwrap()["exit"], 0, "{processes:?}");
     let doctor = run(env().bare().arg("doctor"));
     doctor.no_panic();
     assert!(doctor.out().contains("notify"), "{doctor}");
@@ -284,6 +287,7 @@ fn the_rest_of_the_commands_answer() {
         let done = run(env().bare().args(["completions", shell]));
         done.expect(0);
         assert!(done.out().contains(sign), "{shell}");
+        assert!(done.out().contains("processes"), "{shell}");
     }
     let man = run(env().bare().arg("man"));
     man.expect(0);
@@ -294,7 +298,7 @@ fn the_rest_of_the_commands_answer() {
 
 #[test]
 fn a_closed_pipe_is_quiet() {
-    for name in ["timeline", "sessions", "diff", "show"] {
+    for name in ["timeline", "sessions", "processes", "diff", "show"] {
         let mut command = env().command(name);
         match name {
             "diff" => command.arg("--from=start"),

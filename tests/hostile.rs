@@ -96,6 +96,7 @@ fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Path) {
         &["show", "log"],
         &["diff", "--from", "start"],
         &["export", "--out", "out"],
+        &["processes", "--filter", "ancestor:sh or op:write"],
     ] {
         // A copy for each command: opening a store may mend it, and each is to meet the damage.
         let fresh = env.base().join("fresh");

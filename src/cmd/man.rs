@@ -94,6 +94,7 @@ mod tests {
             ("show", "PATH"),
             ("diff", "exit"),
             ("export", "out"),
+            ("processes", "filter"),
             ("verify", "json"),
         ] {
             let page = pages.iter().find(|page| is_of(page, name)).unwrap();

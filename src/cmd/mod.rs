@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod export;
 mod man;
+mod processes;
 mod record;
 mod sessions;
 mod show;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Diff(args) => diff::run(args, &config),
         Command::Export(args) => export::run(args, &config),
         Command::Sessions(args) => sessions::run(*args, &config),
+        Command::Processes(args) => processes::run(args, &config),
         Command::Verify(args) => verify::run(args, &config),
         Command::Doctor(args) => doctor::run(args, &config),
         Command::Demo(args) => demo::run(args, &config),

@@ -52,7 +52,8 @@ pub enum StoreError {
 impl StoreError {
     /// Whether other records can be read all the same. An engine that failed once may
     /// fail for ever.
-    pub(crate) const fn is_of_one_record(&self) -> bool {
+    #[must_use]
+    pub const fn is_of_one_record(&self) -> bool {
         matches!(
             self,
             Self::Malformed(_) | Self::Db(DbError::Checksum(_)) | Self::NoNode(_)

@@ -9,9 +9,11 @@ use diffkeeper_store::size::format_bytes;
 use diffkeeper_store::when::format_time;
 use diffkeeper_viewer::sign;
 
-use super::look::Found;
+use super::flags;
 use crate::error::CliError;
+use crate::look::Found;
 use crate::output::{Output, paint, shorten};
+use crate::processes::{command_line, name};
 
 /// Characters of a text or label that are shown.
 const MAX_TEXT: usize = 72;
@@ -71,7 +73,9 @@ fn write_path(out: &mut String, found: &Found<'_>) -> fmt::Result {
 
 fn write_details(out: &mut String, op: &Op) -> fmt::Result {
     match op {
-        Op::Write { len, .. } | Op::Read { len, .. } => write!(out, " ({})", format_bytes(*len)),
+        Op::Write { len, .. } => write!(out, " ({})", format_bytes(*len)),
+        Op::Read { offset, len } => write!(out, " ({} at {offset})", format_bytes(*len)),
+        Op::Open { flags } => write!(out, " ({})", flags::words(*flags)),
         Op::Truncate { size } => write!(out, " (to {})", format_bytes(*size)),
         Op::Chmod { mode } => write!(out, " ({mode:04o})"),
         Op::Chown { uid, gid } => write!(out, " ({uid}:{gid})"),
@@ -79,10 +83,8 @@ fn write_details(out: &mut String, op: &Op) -> fmt::Result {
         Op::Exit(ExitStatus::Code(code)) => write!(out, " {code}"),
         Op::Exit(ExitStatus::Signal(signal)) => write!(out, " signal {signal}"),
         Op::Output { stream, bytes } => {
-            let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-            let text = shorten(&escape(text).to_string(), MAX_TEXT);
             let size = format_bytes(bytes.len() as u64);
-            write!(out, " \"{text}\" ({} {size})", stream.word())
+            write!(out, " \"{}\" ({} {size})", first_line(bytes), stream.word())
         }
         Op::Marker { label } => {
             let text = shorten(&escape(label).to_string(), MAX_TEXT);
@@ -98,16 +100,28 @@ fn write_details(out: &mut String, op: &Op) -> fmt::Result {
         | Op::Rmdir(_)
         | Op::Rename { .. }
         | Op::Utimes
-        | Op::Open { .. }
         | Op::Exec => Ok(()),
+    }
+}
+
+/// The first line that holds anything, with a sign if it is not all.
+fn first_line(bytes: &[u8]) -> String {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let start = bytes.iter().position(|byte| !is_end(byte));
+    let text = bytes.get(start.unwrap_or(0)..).unwrap_or_default();
+    let mut lines = text.splitn(2, is_end);
+    let line = escape(lines.next().unwrap_or_default()).to_string();
+    let more = lines.next().is_some_and(|rest| !rest.iter().all(is_end));
+    match shorten(&line, MAX_TEXT) {
+        whole if whole == line && more => whole + "...",
+        shown => shown,
     }
 }
 
 /// The program with its arguments where it begins, the name and pid everywhere else.
 fn write_process(out: &mut String, event: &Event, process: &Process) -> fmt::Result {
-    if event.op == Op::Exec && !process.argv.is_empty() {
-        let argv = escape(&process.argv.join(&b' ')).to_string();
-        write!(out, " {}", shorten(&argv, MAX_TEXT))?;
+    if event.op == Op::Exec {
+        write!(out, " {}", shorten(&command_line(process), MAX_TEXT))?;
     }
-    write!(out, "  {}[{}]", escape(&process.comm), process.pid)
+    write!(out, "  {}", name(process))
 }

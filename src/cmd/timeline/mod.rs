@@ -1,8 +1,8 @@
 //! `diffkeeper timeline`: the events of a session, one a line, as they come from the
 //! store; never all at once.
 
+mod flags;
 mod line;
-mod look;
 mod record;
 
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use diffkeeper_store::model::{Seq, Timestamp};
 use diffkeeper_store::when::Target;
 use diffkeeper_store::{Paths, SessionReader};
 
-use self::look::Look;
 use crate::cli;
 use crate::config::{self, Config, Instant};
 use crate::error::CliError;
+use crate::look::Look;
 use crate::output::{Output, counted, grouped, note, warn};
 use crate::trace;
 
@@ -91,18 +91,13 @@ impl Told {
                 "the trace is damaged: {events} shown without path or process"
             ));
         }
-        if self.unsearched > 0 {
-            let contents = counted(self.unsearched, "content");
-            warn(format_args!(
-                "{contents} could not be searched: not recorded, damaged or too long"
-            ));
-        }
+        trace::warn_if_unsearched(self.unsearched);
     }
 }
 
 fn list(reader: &SessionReader<'_>, plan: &Plan, output: &mut Output) -> Result<Told, CliError> {
     let mut told = Told::default();
-    let mut look = Look::new(reader);
+    let look = Look::new(reader);
     let mut paths = Paths::new(reader);
     let mut events = reader.events(plan.range.0, plan.range.1);
     while told.shown < plan.limit {

@@ -7,8 +7,8 @@ use diffkeeper_store::filter::Known;
 use diffkeeper_store::model::{ExitStatus, Op, Repr};
 use diffkeeper_store::when::wall;
 
-use super::look::Found;
 use crate::json::Object;
+use crate::look::Found;
 
 /// The object of an event.
 ///

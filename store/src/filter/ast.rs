@@ -84,11 +84,11 @@ pub(super) enum Field {
 pub(super) enum Cost {
     /// The event alone.
     Event,
-    /// Its process.
+    /// Its process, and nothing else.
     Process,
     /// A name, node or version record.
     Record,
-    /// The processes above.
+    /// Its process and those above, and nothing else.
     Ancestors,
     /// A rebuilt content.
     Content,
@@ -133,6 +133,14 @@ impl Expr {
 
     pub(super) fn needs_content(&self) -> bool {
         self.cost() == Cost::Content
+    }
+
+    pub(super) fn asks_only_who(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().all(Self::asks_only_who),
+            Self::Not(inner) => inner.asks_only_who(),
+            Self::Term(term) => matches!(term.cost(), Cost::Process | Cost::Ancestors),
+        }
     }
 
     /// Where `field` must lie for the expression to hold; `None` if anywhere. A `Not`

@@ -105,14 +105,8 @@ impl Term {
             Self::Exe(needle) => subject
                 .process()?
                 .is_some_and(|process| needle.is_in(&process.exe)),
-            Self::Ancestor(needle) => subject
-                .ancestors()?
-                .iter()
-                .any(|process| needle.is_in(&process.comm)),
-            Self::AncestorPid(pid) => subject
-                .ancestors()?
-                .iter()
-                .any(|process| process.pid == *pid),
+            Self::Ancestor(needle) => in_lineage(subject, |who| needle.is_in(&who.comm))?,
+            Self::AncestorPid(pid) => in_lineage(subject, |who| who.pid == *pid)?,
             Self::Known(list) => subject.known()?.is_some_and(|known| list.contains(&known)),
             Self::Path(needle) => in_path(needle, subject)?,
             Self::Word(needle) => match op {
@@ -125,6 +119,17 @@ impl Term {
             },
         })
     }
+}
+
+/// Whether the process that acted, or one of those above it, is the one meant.
+fn in_lineage<S: Subject + ?Sized>(
+    subject: &S,
+    is_meant: impl Fn(&Process) -> bool,
+) -> Result<bool, S::Error> {
+    if subject.process()?.is_some_and(&is_meant) {
+        return Ok(true);
+    }
+    Ok(subject.ancestors()?.into_iter().any(is_meant))
 }
 
 fn in_path<S: Subject + ?Sized>(needle: &Needle, subject: &S) -> Result<bool, S::Error> {

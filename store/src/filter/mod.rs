@@ -12,7 +12,7 @@
 //! | `path` | glob from the top of the trace (`*` and `?` stay within a name, `**` does not); without wildcards a path and all below it; or a regex. The old or the new name of a rename |
 //! | `op` | words of [`OpKind`](crate::model::OpKind), split by commas |
 //! | `comm`, `exe` | name or glob or regex; an `exe` without `/` is the file name of the program |
-//! | `ancestor` | pid, or as `comm`; of any process above the one that acted, itself not included |
+//! | `ancestor` | pid, or as `comm`; of the process that acted or of any above it, by the recorded parents: a process with all its descendants |
 //! | `pid`, `uid`, `size`, `len`, `offset`, `t`, `seq` | number, range `a..b` with both ends included, `a..`, `..b`, or a comparison |
 //! | `provenance` (`prov`) | `captured`, `observed`, `missing`, split by commas |
 //! | `reason`, `stream` | words of [`GapReason`](crate::model::GapReason), [`Stream`](crate::model::Stream), split by commas |
@@ -88,6 +88,13 @@ impl Filter {
     #[must_use]
     pub fn needs_content(&self) -> bool {
         self.root.as_ref().is_some_and(Expr::needs_content)
+    }
+
+    /// Whether every term asks only who acted (`pid`, `uid`, `comm`, `exe`, `ancestor`),
+    /// so that the answer is the same for all events of a process. So it is without terms.
+    #[must_use]
+    pub fn asks_only_who(&self) -> bool {
+        self.root.as_ref().is_none_or(Expr::asks_only_who)
     }
 
     /// First and last time at which an event can match, both included; `None` if the

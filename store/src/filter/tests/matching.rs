@@ -65,6 +65,7 @@ fn processes() {
         &write(),
         &[
             "pid=44",
+            "pid=044",
             "pid:40..50",
             "pid!=45",
             "comm=go",
@@ -78,6 +79,10 @@ fn processes() {
             "ancestor:7",
             "ancestor:make",
             "ancestor:ma*",
+            "ancestor=1",
+            "ancestor=44",
+            "ancestor:go",
+            "ancestor!=9",
             "uid=1000",
         ],
         &[
@@ -86,17 +91,55 @@ fn processes() {
             "exe:usr",
             "exe:bin/go",
             "exe:/usr/*",
-            "ancestor:44",
-            "ancestor:go",
+            "ancestor=4",
+            "ancestor!=7",
+            "ancestor:g",
             "ancestor:\"7\"",
+            "pid>44",
             "uid<1000",
         ],
     );
     check(
         &output(),
-        &["not pid=44", "comm!=go"],
-        &["pid:0..", "comm:*", "ancestor:make"],
+        &["not pid=44", "comm!=go", "ancestor!=44"],
+        &[
+            "pid:0..",
+            "comm:*",
+            "ancestor:make",
+            "ancestor=44",
+            "uid:0..",
+        ],
     );
+}
+
+#[test]
+fn a_process_without_recorded_parents_is_its_own_ancestor_only() {
+    let mut orphan = write();
+    orphan.ancestors.clear();
+    check(
+        &orphan,
+        &["ancestor=44", "ancestor:go"],
+        &["ancestor=7", "ancestor:make", "ancestor=1"],
+    );
+}
+
+#[test]
+fn who_alone_is_told_from_what() {
+    for (text, only_who) in [
+        ("", true),
+        ("pid=44", true),
+        ("uid=0 (comm:go or not exe:/bin/**) -ancestor=7", true),
+        ("ancestor:make", true),
+        ("pid=44 op:write", false),
+        ("pid=44 or path:x", false),
+        ("not t:1s", false),
+        ("size>1", false),
+        ("content:x", false),
+        ("word", false),
+    ] {
+        let filter = Filter::parse(text).unwrap();
+        assert_eq!(filter.asks_only_who(), only_who, "{text}");
+    }
 }
 
 #[test]

@@ -3,43 +3,41 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use diffkeeper_store::filter::{Known, Needle, Subject};
-use diffkeeper_store::model::{Event, Process, ProcessId, Version, VersionRef};
+use diffkeeper_store::model::{Event, Process, Version, VersionRef};
 use diffkeeper_store::{Content, ContentError, EventPaths, Paths, SessionReader, StoreError};
 
-/// Processes held in memory at most.
-const MAX_PROCESSES: usize = 1 << 14;
-/// Most processes above one another, a bound against loops.
-const MAX_ANCESTORS: usize = 256;
+use crate::processes::Processes;
+
 /// Longest content that a regular expression is looked for in, bytes.
 const MAX_SEARCHED: u64 = 64 << 20;
 
 /// Looks events up, one after the other.
-pub(super) struct Look<'r> {
+pub(crate) struct Look<'r> {
     reader: &'r SessionReader<'r>,
-    processes: HashMap<ProcessId, Option<Rc<Process>>>,
+    processes: Rc<Processes<'r>>,
 }
 
 impl<'r> Look<'r> {
-    pub(super) fn new(reader: &'r SessionReader<'r>) -> Self {
+    pub(crate) fn new(reader: &'r SessionReader<'r>) -> Self {
         Self {
             reader,
-            processes: HashMap::new(),
+            processes: Rc::new(Processes::new(reader)),
         }
     }
 
     /// An event with what is known of it. Damage beside it does not hide the event.
-    pub(super) fn at(&mut self, event: Event, paths: &mut Paths<'r>) -> Found<'r> {
+    pub(crate) fn at(&self, event: Event, paths: &mut Paths<'r>) -> Found<'r> {
         let mut damaged = false;
         let mut mend = |_| damaged = true;
         let paths = paths.resolve(&event).map_err(&mut mend).unwrap_or_default();
-        let process = event.process.map(|id| self.process(id));
+        let process = event.process.map(|id| self.processes.get(id));
         let process = process.transpose().map_err(&mut mend).ok().flatten();
         Found {
             reader: self.reader,
+            processes: self.processes.clone(),
             event,
             paths,
             process: process.flatten(),
@@ -48,49 +46,38 @@ impl<'r> Look<'r> {
             unsearched: Cell::new(0),
         }
     }
-
-    fn process(&mut self, id: ProcessId) -> Result<Option<Rc<Process>>, StoreError> {
-        if self.processes.len() > MAX_PROCESSES {
-            self.processes.clear();
-        }
-        if let Some(known) = self.processes.get(&id) {
-            return Ok(known.clone());
-        }
-        let process = self.reader.process(id)?.map(Rc::new);
-        self.processes.insert(id, process.clone());
-        Ok(process)
-    }
 }
 
 /// One event.
-pub(super) struct Found<'r> {
-    pub(super) reader: &'r SessionReader<'r>,
-    pub(super) event: Event,
-    pub(super) paths: EventPaths,
+pub(crate) struct Found<'r> {
+    pub(crate) reader: &'r SessionReader<'r>,
+    processes: Rc<Processes<'r>>,
+    pub(crate) event: Event,
+    pub(crate) paths: EventPaths,
     process: Option<Rc<Process>>,
     damaged: bool,
-    ancestors: OnceCell<Vec<Process>>,
+    ancestors: OnceCell<Vec<Rc<Process>>>,
     unsearched: Cell<u64>,
 }
 
 impl Found<'_> {
     /// Who did it, where that is known.
-    pub(super) fn who(&self) -> Option<&Process> {
+    pub(crate) fn who(&self) -> Option<&Process> {
         self.process.as_deref()
     }
 
     /// Whether its paths or its process could not be read.
-    pub(super) const fn damaged(&self) -> bool {
+    pub(crate) const fn damaged(&self) -> bool {
         self.damaged
     }
 
     /// How many contents could not be searched.
-    pub(super) fn unsearched(&self) -> u64 {
+    pub(crate) fn unsearched(&self) -> u64 {
         self.unsearched.get()
     }
 
     /// The content that the event led to.
-    pub(super) fn version(&self) -> Result<Option<Version>, StoreError> {
+    pub(crate) fn version(&self) -> Result<Option<Version>, StoreError> {
         let found = self.content()?;
         let of_this_event = found.filter(|(at, _)| at.seq == self.event.seq);
         Ok(of_this_event.map(|(_, version)| version))
@@ -103,19 +90,6 @@ impl Found<'_> {
         };
         let found = self.reader.version_at(file, self.event.seq)?;
         Ok(found.map(|(seq, version)| (VersionRef { file, seq }, version)))
-    }
-
-    fn load_ancestors(&self) -> Result<Vec<Process>, StoreError> {
-        let mut above = Vec::new();
-        let mut next = self.who().and_then(|process| process.parent);
-        while let Some(id) = next.filter(|_| above.len() < MAX_ANCESTORS) {
-            let Some(process) = self.reader.process(id)? else {
-                break;
-            };
-            next = process.parent;
-            above.push(process);
-        }
-        Ok(above)
     }
 }
 
@@ -142,11 +116,14 @@ impl Subject for Found<'_> {
         let known = match self.ancestors.get() {
             Some(known) => known,
             None => {
-                let found = self.load_ancestors()?;
+                let found = match self.who() {
+                    Some(process) => self.processes.above(process)?,
+                    None => Vec::new(),
+                };
                 self.ancestors.get_or_init(|| found)
             }
         };
-        Ok(known.iter().collect())
+        Ok(known.iter().map(Rc::as_ref).collect())
     }
 
     fn size(&self) -> Result<Option<u64>, StoreError> {
