@@ -1,3 +1,4 @@
-//! Kernel capture: what the host supports.
+//! Kernel capture: what the host supports, and what its kernel tells.
 
 pub mod support;
+pub mod wire;
