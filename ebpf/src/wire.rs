@@ -7,6 +7,7 @@ mod decode;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cut::decode_inode;
 pub use decode::{WireError, decode};
 
 /// Longest payload of one record, in bytes; longer segments come as several.

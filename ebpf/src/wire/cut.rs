@@ -61,3 +61,8 @@ impl<'a> Cut<'a> {
         })
     }
 }
+
+/// An inode that stands alone, as in a map.
+pub(crate) fn decode_inode(bytes: &[u8]) -> Option<Inode> {
+    Cut(bytes).inode().ok()
+}

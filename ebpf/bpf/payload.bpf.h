@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* Segments of writes with their bytes, read from the page cache while the inode is locked. */
+#ifndef DK_PAYLOAD_H
+#define DK_PAYLOAD_H
+
+#define LEVELS 11    /* of an xarray of 64 bits, 6 at a time */
+#define CHUNKS 512   /* of a segment: 32 MiB, more than any folio holds */
+
+struct walk {
+	u64 entry;
+	u64 index;
+	u32 found;
+	u32 pad;
+};
+
+INLINE bool is_node(u64 entry)
+{
+	return (entry & 3) == 2 && entry > 4096;
+}
+
+/* A sibling points to the slot of the large folio that it belongs to. */
+INLINE bool is_sibling(u64 entry)
+{
+	return (entry & 3) == 2 && entry < ((XA_CHUNK_MASK << 2) | 2);
+}
+
+INLINE u64 slot_at(struct xa_node *node, u64 at)
+{
+	void *entry = NULL;
+
+	bpf_core_read(&entry, sizeof(entry), &node->slots[at & XA_CHUNK_MASK]);
+	return (u64)entry;
+}
+
+static long walk_one(u32 step, struct walk *walk)
+{
+	struct xa_node *node = (void *)(walk->entry & ~3ull);
+
+	if (!is_node(walk->entry))
+		return 1;
+	walk->entry = slot_at(node, walk->index >> BPF_CORE_READ(node, shift));
+	if (is_sibling(walk->entry))
+		walk->entry = slot_at(node, walk->entry >> 2);
+	return 0;
+}
+
+/* The folio that caches a page of the file, or none. */
+INLINE struct folio *folio_at(struct inode *inode, u64 index)
+{
+	struct walk walk = {
+		.entry = (u64)BPF_CORE_READ(inode, i_mapping, i_pages.xa_head),
+		.index = index,
+	};
+
+	bpf_loop(LEVELS, walk_one, &walk, 0);
+	return walk.entry & 3 ? NULL : (void *)walk.entry;
+}
+
+/* Where the bytes at pos stand, for a folio with buffers: the first one begins with it. */
+INLINE void *address_of(struct inode *inode, u64 pos)
+{
+	struct folio *folio = folio_at(inode, pos >> PAGE_SHIFT);
+	struct buffer_head *buffer;
+	char *data;
+
+	if (!folio)
+		return NULL;
+	buffer = BPF_CORE_READ(folio, private);
+	data = buffer ? BPF_CORE_READ(buffer, b_data) : NULL;
+	return data ? data + (pos - ((u64)BPF_CORE_READ(folio, index) << PAGE_SHIFT)) : NULL;
+}
+
+struct segment {
+	struct inode *inode;
+	u64 number;
+	u64 pos;
+	u64 from;     /* address of the bytes at pos, 0: none */
+	u32 len;
+	u32 flags;    /* of the head */
+	bool user;    /* from is an address of the process */
+};
+
+static __noinline int fill(struct dk_head *slot, const struct segment *segment, u32 len)
+{
+	struct dk_write *body = (void *)(slot + 1);
+
+	describe(&body->inode, segment->inode);
+	if (body->inode.size < segment->pos + segment->len)
+		body->inode.size = segment->pos + segment->len;
+	body->offset = segment->pos;
+	body->len = segment->len;
+	body->pad = 0;
+	head(slot, DK_WRITE, segment->flags, sizeof(*slot) + sizeof(*body) + len,
+	     segment->number);
+	return 0;
+}
+
+INLINE void lose_write(const struct segment *segment)
+{
+	struct dk_inode inode;
+
+	describe(&inode, segment->inode);
+	lose(DK_WRITE, &inode);
+}
+
+#define ROOM(size) ((size) - sizeof(struct dk_head) - sizeof(struct dk_write))
+
+/* One record into a slot of a constant size; 0 where there was room. */
+#define EMIT_WRITE(segment, size)                                                        \
+	({                                                                               \
+		struct dk_head *slot = bpf_ringbuf_reserve(&ring, (size), 0);            \
+		long bad = 1;                                                            \
+		if (slot) {                                                              \
+			u32 room = (segment)->len;                                       \
+			void *data = (void *)slot + (size) - ROOM(size);                 \
+			HIDE(room);                                                      \
+			if (room > ROOM(size))                                           \
+				room = ROOM(size);                                       \
+			bad = (segment)->user ?                                          \
+				bpf_probe_read_user(data, room, (void *)(segment)->from) : \
+				bpf_probe_read_kernel(data, room, (void *)(segment)->from); \
+			if (bad) {                                                       \
+				(segment)->flags &= ~DK_PAYLOAD;                         \
+				room = 0;                                                \
+			}                                                                \
+			fill(slot, segment, room);                                       \
+			submit(slot);                                                    \
+		} else {                                                                 \
+			lose_write(segment);                                             \
+		}                                                                        \
+		bad;                                                                     \
+	})
+
+/* A segment of at most DK_BYTES_MAX. */
+static __noinline int emit_segment(struct segment *segment)
+{
+	if (!segment)
+		return 0;
+	segment->flags |= DK_PAYLOAD;
+	if (segment->len <= ROOM(SLOT_BODY))
+		EMIT_WRITE(segment, SLOT_BODY);
+	else if (segment->len <= ROOM(SLOT_PAGE))
+		EMIT_WRITE(segment, SLOT_PAGE);
+	else if (segment->len <= ROOM(SLOT_CHUNK))
+		EMIT_WRITE(segment, SLOT_CHUNK);
+	else
+		EMIT_WRITE(segment, SLOT_WHOLE);
+	return 0;
+}
+
+struct pieces {
+	struct segment segment;
+	u64 left;
+};
+
+static long piece_one(u32 step, struct pieces *pieces)
+{
+	u64 len = pieces->left;
+
+	if (!len)
+		return 1;
+	if (len > DK_BYTES_MAX)
+		len = DK_BYTES_MAX;
+	pieces->segment.len = len;
+	emit_segment(&pieces->segment);
+	pieces->segment.pos += len;
+	if (pieces->segment.from)
+		pieces->segment.from += len;
+	pieces->left -= len;
+	return 0;
+}
+
+/* A write of any length, in pieces that fit a slot. */
+INLINE void emit_write(struct segment *segment, u64 len)
+{
+	struct pieces pieces = { .segment = *segment, .left = len };
+
+	bpf_loop(CHUNKS, piece_one, &pieces, 0);
+}
+
+#endif

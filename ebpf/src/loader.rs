@@ -1,0 +1,324 @@
+//! Loads and attaches the kernel programs of the tracepoint tier and hands their ring out.
+//!
+//! Nothing outlives the process: programs detach and maps go when their descriptors close.
+//! Processes that were held back are continued by [`Capture::resume`]; whoever watches over
+//! the recorder's death must do the same for all that [`Capture::stopped`] names.
+
+use crate::wire::{Inode, decode_inode, kernel_dev};
+use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
+use aya::programs::{BtfTracePoint, ProgramError};
+use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
+use rustix::process::{Pid, Signal, kill_process};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
+const INSIDE: u32 = 2;
+const OUTSIDE: u32 = 1;
+
+/// Programs by name and the tracepoints that they attach to; whether the tier can do
+/// without, since not every kernel has them all.
+const PROGRAMS: &[(&str, &str, bool)] = &[
+    ("da_write_end", "ext4_da_write_end", false),
+    ("write_end", "ext4_write_end", false),
+    ("journalled_write_end", "ext4_journalled_write_end", true),
+    ("unlink_exit", "ext4_unlink_exit", false),
+    ("mark_inode_dirty", "ext4_mark_inode_dirty", false),
+    ("allocate_inode", "ext4_allocate_inode", false),
+    ("handle_stats", "jbd2_handle_stats", false),
+    ("dirty_inode", "writeback_dirty_inode", false),
+    ("fallocate_enter", "ext4_fallocate_enter", false),
+    ("fallocate_exit", "ext4_fallocate_exit", false),
+    ("punch_hole", "ext4_punch_hole", false),
+    ("zero_range", "ext4_zero_range", false),
+    ("collapse_range", "ext4_collapse_range", false),
+    ("insert_range", "ext4_insert_range", false),
+];
+
+/// What to capture.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Directories whose trees are recorded. What is mounted below one is a root of its own.
+    pub roots: Vec<InodeId>,
+    /// Directories and files that are not, below a root.
+    pub excluded: Vec<InodeId>,
+    /// The thread group that records, numbered in the first pid namespace: never recorded.
+    pub recorder: u32,
+    /// Size of the ring in bytes: a power of two, at least 256 KiB.
+    pub ring_bytes: u32,
+    /// Whether opens and first reads are told.
+    pub reads: bool,
+    /// What the command's standard output refers to, if its output is to be recorded.
+    pub stdout: Option<InodeId>,
+    /// The same of its standard error.
+    pub stderr: Option<InodeId>,
+    /// The kernel's types, where the kernel does not describe them itself.
+    pub btf: Option<PathBuf>,
+}
+
+/// A file or directory, as `stat` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InodeId {
+    /// Device, encoded as `st_dev`.
+    pub dev: u64,
+    /// Number on that device.
+    pub ino: u64,
+}
+
+/// Why the kernel cannot be listened to.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The kernel's types could not be read.
+    #[error("cannot read the kernel's types: {0}")]
+    Btf(#[from] BtfError),
+    /// The object was refused.
+    #[error("cannot load the capture programs: {0}")]
+    Load(#[from] EbpfError),
+    /// One program was refused.
+    #[error("cannot load or attach the capture program {name}: {source}")]
+    Program {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        source: ProgramError,
+    },
+    /// A map was refused.
+    #[error("cannot use a capture map: {0}")]
+    Map(#[from] MapError),
+    /// The object holds no such thing: it was built from other sources.
+    #[error("the capture object has no {0}")]
+    Missing(&'static str),
+    /// A device number that the kernel cannot have.
+    #[error("{0:#x} is no device number")]
+    Device(u64),
+    /// A ring must be a power of two of a certain size.
+    #[error("a ring of {0} bytes cannot be made: a power of two from 262144 on is needed")]
+    RingSize(u32),
+}
+
+/// Counts since the load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records that went into the ring.
+    pub emitted: u64,
+    /// Times that a process was held back.
+    pub stops: u64,
+    /// Records that had no room, by the number of their kind in `wire.h`. The first counts
+    /// those of files that not even [`Capture::take_dirty`] knows.
+    pub lost: [u64; 32],
+}
+
+impl Stats {
+    /// Records that had no room, of all kinds.
+    #[must_use]
+    pub fn lost_in_all(&self) -> u64 {
+        self.lost.iter().skip(1).sum()
+    }
+}
+
+/// Programs in the kernel that record.
+pub struct Capture {
+    bpf: Ebpf,
+    btf: Btf,
+    ring: Option<Ring>,
+    places: HashMap<MapData, [u8; 16], u32>,
+    stopped: HashMap<MapData, u32, u32>,
+    dirty: HashMap<MapData, [u8; 16], [u8; 72]>,
+    counters: Array<MapData, [u8; 272]>,
+}
+
+/// The records, in the order in which the kernel made them.
+pub struct Ring(RingBuf<MapData>);
+
+impl Ring {
+    /// Hands every record that is there to `each`, oldest first, and frees its room
+    /// afterwards. Returns how many there were.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        let mut count = 0;
+        while let Some(record) = self.0.next() {
+            each(&record);
+            count += 1;
+        }
+        count
+    }
+}
+
+/// Readable once the ring has filled somewhat: look every few ms in between, as small
+/// numbers of records wake nobody.
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Capture {
+    /// Loads the programs without attaching them.
+    ///
+    /// # Errors
+    /// When the kernel's types cannot be read, a program is refused, or the configuration
+    /// cannot be met.
+    pub fn load(config: &Config) -> Result<Self, CaptureError> {
+        let bytes = config.ring_bytes;
+        if !bytes.is_power_of_two() || bytes < 256 << 10 {
+            return Err(CaptureError::RingSize(bytes));
+        }
+        let btf = match &config.btf {
+            Some(path) => Btf::parse_file(path, Endianness::default())?,
+            None => Btf::from_sys_fs()?,
+        };
+        let mut bpf = loader(config, &btf).load(OBJECT)?;
+        let mut capture = Self {
+            ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
+            places: HashMap::try_from(take(&mut bpf, "places")?)?,
+            stopped: HashMap::try_from(take(&mut bpf, "stopped")?)?,
+            dirty: HashMap::try_from(take(&mut bpf, "dirty")?)?,
+            counters: Array::try_from(take(&mut bpf, "counters")?)?,
+            bpf,
+            btf,
+        };
+        for root in &config.roots {
+            capture.place(*root, INSIDE)?;
+        }
+        for excluded in &config.excluded {
+            capture.place(*excluded, OUTSIDE)?;
+        }
+        capture.load_programs()?;
+        Ok(capture)
+    }
+
+    fn load_programs(&mut self) -> Result<(), CaptureError> {
+        for &(name, tracepoint, optional) in PROGRAMS {
+            let program = program(&mut self.bpf, name)?;
+            match program.load(tracepoint, &self.btf) {
+                Ok(()) => {}
+                Err(ProgramError::Btf(_)) if optional => {}
+                Err(source) => return Err(CaptureError::Program { name, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to record.
+    ///
+    /// # Errors
+    /// When a program cannot be attached.
+    pub fn attach(&mut self) -> Result<(), CaptureError> {
+        for &(name, _, optional) in PROGRAMS {
+            match program(&mut self.bpf, name)?.attach() {
+                Ok(_) => {}
+                Err(ProgramError::NotLoaded) if optional => {}
+                Err(source) => return Err(CaptureError::Program { name, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The ring, once.
+    pub fn ring(&mut self) -> Option<Ring> {
+        self.ring.take()
+    }
+
+    /// Adds a tree, such as a file system mounted below a root.
+    ///
+    /// # Errors
+    /// When the kernel has no such device or the map is full.
+    pub fn add_root(&mut self, root: InodeId) -> Result<(), CaptureError> {
+        self.place(root, INSIDE)
+    }
+
+    fn place(&mut self, at: InodeId, verdict: u32) -> Result<(), CaptureError> {
+        let dev = kernel_dev(at.dev).ok_or(CaptureError::Device(at.dev))?;
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&at.ino.to_ne_bytes());
+        key[8..12].copy_from_slice(&dev.to_ne_bytes());
+        Ok(self.places.insert(key, verdict, 0)?)
+    }
+
+    /// Counts since the load.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn stats(&self) -> Result<Stats, CaptureError> {
+        let bytes = self.counters.get(&0, 0)?;
+        let mut words = bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|word| u64::from_ne_bytes(*word));
+        let mut next = || words.next().unwrap_or_default();
+        Ok(Stats {
+            emitted: next(),
+            stops: next(),
+            lost: std::array::from_fn(|_| next()),
+        })
+    }
+
+    /// The files of which records had no room, each once since the last call: as they were
+    /// at the last loss. They are to be read again.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn take_dirty(&mut self) -> Result<Vec<Inode>, CaptureError> {
+        let keys: Vec<[u8; 16]> = self.dirty.keys().collect::<Result<_, _>>()?;
+        let mut taken = Vec::with_capacity(keys.len());
+        for key in keys {
+            let inode = self.dirty.get(&key, 0)?;
+            self.dirty.remove(&key)?;
+            taken.extend(decode_inode(&inode));
+        }
+        Ok(taken)
+    }
+
+    /// The thread groups that are held back now.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn stopped(&self) -> Result<Vec<u32>, CaptureError> {
+        Ok(self.stopped.keys().collect::<Result<_, _>>()?)
+    }
+
+    /// Continues the processes that were held back and returns how many. To be called after
+    /// every drain, and at least every few ms while [`Self::stopped`] names any: one that is
+    /// just being stopped is left to the next call.
+    ///
+    /// # Errors
+    /// When the map cannot be read or changed.
+    pub fn resume(&mut self) -> Result<usize, CaptureError> {
+        let stopped: Vec<(u32, u32)> = self.stopped.iter().collect::<Result<_, _>>()?;
+        let mut resumed = 0;
+        for (tgid, sent) in stopped {
+            if sent == 0 {
+                continue;
+            }
+            self.stopped.remove(&tgid)?;
+            let pid = i32::try_from(tgid).ok().and_then(Pid::from_raw);
+            resumed += usize::from(pid.is_some_and(|pid| kill_process(pid, Signal::CONT).is_ok()));
+        }
+        Ok(resumed)
+    }
+}
+
+fn loader<'a>(config: &'a Config, btf: &'a Btf) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(Some(btf))
+        .allow_unsupported_maps()
+        .map_max_entries("ring", config.ring_bytes)
+        .override_global("ring_bytes", &config.ring_bytes, true)
+        .override_global("recorder", &config.recorder, true);
+    loader
+}
+
+fn take(bpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, CaptureError> {
+    bpf.take_map(name).ok_or(CaptureError::Missing(name))
+}
+
+fn program<'a>(
+    bpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut BtfTracePoint, CaptureError> {
+    let program = bpf.program_mut(name).ok_or(CaptureError::Missing(name))?;
+    program
+        .try_into()
+        .map_err(|source| CaptureError::Program { name, source })
+}
