@@ -106,7 +106,7 @@ static __noinline int emit_attr(struct call *call, struct inode *inode, u32 whic
 
 struct range {
 	u64 offset, len, size;
-	u32 kind, mode;
+	u32 kind, mode, flags;
 };
 
 /* Fallocate (with the length afterwards where it is not in the inode yet) or Read. */
@@ -126,7 +126,7 @@ static __noinline int emit_range(struct call *call, struct inode *inode,
 	slot->range.pad = 0;
 	if (range->kind == DK_FALLOCATE)
 		done(call, DK_FALLOCATE, &slot->range.inode);
-	head(&slot->head, range->kind, range->kind == DK_FALLOCATE ? DK_ORDERED : 0,
+	head(&slot->head, range->kind, range->flags,
 	     sizeof(slot->head) + sizeof(slot->range), call ? call->number : 0);
 	submit(slot);
 	return 0;
@@ -179,88 +179,6 @@ static __noinline int emit_dirty_again(const struct dk_inode *inode, const struc
 	return 0;
 }
 
-struct entry_slot {
-	struct dk_head head;
-	struct dk_entry entry;
-	char name[256];
-};
-
-/* The name of a dentry; none where the file has no name. */
-INLINE u32 put_name(char *out, struct dentry *dentry)
-{
-	u32 len = BPF_CORE_READ(dentry, d_name.len);
-
-	if (len > DK_NAME_MAX)
-		len = DK_NAME_MAX;
-	HIDE(len);
-	len &= 0xff;
-	if (bpf_probe_read_kernel(out, len, BPF_CORE_READ(dentry, d_name.name)))
-		return 0;
-	return len;
-}
-
-INLINE u32 put_entry(struct entry_slot *slot, struct inode *inode, struct dentry *dentry)
-{
-	struct inode *parent = BPF_CORE_READ(dentry, d_parent, d_inode);
-
-	slot->entry.has = describe_if(&slot->entry.inode, inode, DK_HAS_INODE);
-	slot->entry.has |= describe_if(&slot->entry.parent, parent, DK_HAS_PARENT);
-	slot->entry.target = 0;
-	slot->entry.name = 0;
-	return 0;
-}
-
-static __noinline int emit_entry(struct call *call, struct dentry *dentry,
-				 struct inode *inode, u32 kind, u32 flags)
-{
-	struct entry_slot *slot = TAKE(kind, SLOT_BODY, BPF_CORE_READ(dentry, d_parent, d_inode));
-	u32 len = 0;
-
-	if (!slot)
-		return 0;
-	put_entry(slot, inode, dentry);
-	if (slot->entry.inode.nlink || kind != DK_CREATE)
-		len = put_name(slot->name, dentry);
-	slot->entry.name = len;
-	done(call, kind, &slot->entry.parent);
-	head(&slot->head, kind, flags, sizeof(slot->head) + sizeof(slot->entry) + len,
-	     call ? call->number : 0);
-	submit(slot);
-	return 0;
-}
-
-/* With the target as the caller of symlink gave it, else as the inode holds it. */
-static __noinline int emit_symlink(struct call *call, struct dentry *dentry,
-				   struct inode *inode, u64 user)
-{
-	struct entry_slot *slot = TAKE(DK_SYMLINK, SLOT_PAGE,
-				       BPF_CORE_READ(dentry, d_parent, d_inode));
-	char *link;
-	long target;
-	u32 len;
-
-	if (!slot)
-		return 0;
-	put_entry(slot, inode, dentry);
-	len = put_name(slot->name, dentry) & 0xff;
-	link = slot->name + len;
-	if (user)
-		target = bpf_probe_read_user_str(link, DK_PATH_MAX, (void *)user);
-	else
-		target = bpf_probe_read_kernel_str(link, DK_PATH_MAX,
-						   BPF_CORE_READ(inode, i_link));
-	if (target <= 1)
-		target = 1;
-	slot->entry.name = len;
-	slot->entry.target = target - 1;
-	done(call, DK_SYMLINK, &slot->entry.parent);
-	head(&slot->head, DK_SYMLINK, DK_ORDERED,
-	     sizeof(slot->head) + sizeof(slot->entry) + len + target - 1,
-	     call ? call->number : 0);
-	submit(slot);
-	return 0;
-}
-
 struct tail {
 	u32 at, end;
 };
@@ -310,6 +228,99 @@ static __noinline int last_component(char *out, u64 user)
 	at &= DK_PATH_MAX - 1;
 	bpf_probe_read_kernel(out, len, &text->path[at]);
 	return len;
+}
+
+/* Where a name is: in the kernel, or the last component of a path of the process. */
+struct label {
+	u64 kernel;
+	u64 user;
+	u64 target; /* of a symbolic link, in the process */
+	u32 len;    /* of the name in the kernel */
+	u32 pad;
+};
+
+INLINE void label_of_dentry(struct label *label, struct dentry *dentry)
+{
+	label->kernel = (u64)BPF_CORE_READ(dentry, d_name.name);
+	label->len = BPF_CORE_READ(dentry, d_name.len);
+}
+
+INLINE u32 put_name(char *out, const struct label *label)
+{
+	u32 len = label->len;
+
+	if (label->user)
+		return last_component(out, label->user);
+	if (len > DK_NAME_MAX)
+		len = DK_NAME_MAX;
+	HIDE(len);
+	len &= 0xff;
+	return bpf_probe_read_kernel(out, len, (void *)label->kernel) ? 0 : len;
+}
+
+struct entry_slot {
+	struct dk_head head;
+	struct dk_entry entry;
+	char name[256];
+};
+
+INLINE u32 put_entry(struct entry_slot *slot, struct inode *inode, struct inode *parent,
+		     const struct label *label)
+{
+	u32 len = put_name(slot->name, label);
+
+	HIDE(len);
+	len &= 0xff;
+	slot->entry.has = describe_if(&slot->entry.inode, inode, DK_HAS_INODE);
+	slot->entry.has |= describe_if(&slot->entry.parent, parent, DK_HAS_PARENT);
+	slot->entry.name = len;
+	slot->entry.target = 0;
+	return len;
+}
+
+static __noinline int emit_entry(struct call *call, struct inode *inode,
+				 struct inode *parent, const struct label *label, u32 kind)
+{
+	struct entry_slot *slot = TAKE(kind, SLOT_BODY, parent);
+	u32 len;
+
+	if (!slot)
+		return 0;
+	len = put_entry(slot, inode, parent, label);
+	done(call, kind, &slot->entry.parent);
+	head(&slot->head, kind, DK_ORDERED, sizeof(slot->head) + sizeof(slot->entry) + len,
+	     call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+/* With the target as the caller gave it, else as the inode holds it. */
+static __noinline int emit_symlink(struct call *call, struct inode *inode,
+				   struct inode *parent, const struct label *label)
+{
+	struct entry_slot *slot = TAKE(DK_SYMLINK, SLOT_PAGE, parent);
+	long target;
+	char *link;
+	u32 len;
+
+	if (!slot)
+		return 0;
+	len = put_entry(slot, inode, parent, label);
+	link = slot->name + len;
+	if (label->target)
+		target = bpf_probe_read_user_str(link, DK_PATH_MAX, (void *)label->target);
+	else
+		target = bpf_probe_read_kernel_str(link, DK_PATH_MAX,
+						   BPF_CORE_READ(inode, i_link));
+	if (target < 1)
+		target = 1;
+	slot->entry.target = target - 1;
+	done(call, DK_SYMLINK, &slot->entry.parent);
+	head(&slot->head, DK_SYMLINK, DK_ORDERED,
+	     sizeof(slot->head) + sizeof(slot->entry) + len + target - 1,
+	     call ? call->number : 0);
+	submit(slot);
+	return 0;
 }
 
 struct rename_slot {

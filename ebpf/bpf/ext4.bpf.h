@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /* Changes of ext4, told by its own tracepoints while the locks are held.
  *
- * Bytes: *_write_end. Names: each operation runs in one journal handle, whose end
- * (jbd2_handle_stats) still lies under the directories' locks, when the dentry of a new
- * name is there and that of a moved one has not moved; what the handle dirtied, in order,
- * tells the inodes. Attributes: the inode is marked dirty as a whole after they are set.
+ * Bytes: *_write_end. Names: ext4_unlink_exit; else the order in which an operation dirties
+ * its inodes (ext4_mark_inode_dirty), which tells who they are and when the entries are
+ * written. Attributes and lengths: the inode is marked dirty as a whole after they are set.
+ * Sequences as of fs/ext4/namei.c in 6.1 to 6.18; the tests would notice another.
  */
 #ifndef DK_EXT4_H
 #define DK_EXT4_H
@@ -15,7 +15,8 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 	struct segment segment = { .inode = inode, .pos = pos, .flags = DK_ORDERED };
 	struct call *call;
 
-	if (!copied || unheard(task) || !inside(inode))
+	/* Threads of the kernel write too, such as those of loop devices. */
+	if (!copied || (u32)task->tgid == recorder || !inside(inode))
 		return 0;
 	call = call_of(task);
 	if (call) {
@@ -51,43 +52,17 @@ SEC("tp_btf/ext4_unlink_exit")
 int BPF_PROG(unlink_exit, struct dentry *dentry, int ret)
 {
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct inode *parent = BPF_CORE_READ(dentry, d_parent, d_inode);
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 verdict;
+	struct label label = {};
 
 	if (ret || !inode || unheard(task))
 		return 0;
-	verdict = climb_from(dentry);
-	forget(inode);
-	if (verdict == INSIDE)
-		emit_entry(call_of(task), dentry, inode, DK_UNLINK, DK_ORDERED);
-	return 0;
-}
-
-/* Notes an inode that the handle under way has dirtied, each once, in order. */
-SEC("tp_btf/ext4_mark_inode_dirty")
-int BPF_PROG(mark_inode_dirty, struct inode *inode, unsigned long ip)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	u32 class = class_now(task), at;
-	struct call *call;
-
-	if (class != C_RENAME && class != C_LINK && class != C_RMDIR && class != C_UNLINK &&
-	    class != C_BATCH)
-		return 0;
-	if (unheard(task))
-		return 0;
-	call = call_of(task);
-	if (!call)
-		return 0;
-	for (at = 0; at < MARKS; at++) {
-		if (at >= call->marks) {
-			call->mark[at] = (u64)inode;
-			call->marks = at + 1;
-			break;
-		}
-		if (call->mark[at] == (u64)inode)
-			break;
+	if (inside(parent)) {
+		label_of_dentry(&label, dentry);
+		emit_entry(call_of(task), inode, parent, &label, DK_UNLINK);
 	}
+	forget(inode);
 	return 0;
 }
 
@@ -97,19 +72,15 @@ int BPF_PROG(allocate_inode, struct inode *inode, struct inode *dir, int mode)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct call *call;
 
-	if (unheard(task))
+	/* A rename allocates one only for overlayfs: its white-out. */
+	if (unheard(task) || class_now(task) == C_RENAME || !inside(dir))
 		return 0;
 	call = call_of(task);
-	if (call)
+	if (call) {
 		call->born = (u64)inode;
+		call->born_dir = (u64)dir;
+	}
 	return 0;
-}
-
-INLINE struct dentry *first_dentry(struct inode *inode)
-{
-	struct hlist_node *node = BPF_CORE_READ(inode, i_dentry.first);
-
-	return node ? alias_at(node) : NULL;
 }
 
 INLINE u32 kind_of_mode(u32 mode)
@@ -122,48 +93,79 @@ INLINE u32 kind_of_mode(u32 mode)
 	return DK_MKNOD;
 }
 
-/* A handle that has allocated an inode: it has a dentry now unless that failed. */
-static __noinline int finish_birth(struct call *call, struct task_struct *task)
+/* The name that is being made: of an open the last component that its lookup came to,
+ * which symbolic links may have changed, else that of the path given.
+ */
+INLINE bool label_of_birth(struct label *label, struct task_struct *task)
 {
-	struct inode *inode = (void *)call->born;
-	struct dentry *dentry = first_dentry(inode);
 	const volatile struct shape *shape = shape_of(registers(task));
-	u32 kind = kind_of_mode(BPF_CORE_READ(inode, i_mode));
-	u64 target = 0;
+	struct nameidata *lookup = task->nameidata;
 
-	if (!dentry || !inside(inode))
-		return 0;
-	if (kind != DK_SYMLINK)
-		return emit_entry(call, dentry, inode, kind, DK_ORDERED);
-	if (!(task->flags & PF_IO_WORKER) && shape->class == C_SYMLINK)
-		target = argument(registers(task), shape->other_path);
-	return emit_symlink(call, dentry, inode, target);
+	if (lookup) {
+		label->kernel = (u64)BPF_CORE_READ(lookup, last.name);
+		label->len = BPF_CORE_READ(lookup, last.len);
+		return true;
+	}
+	if (task->flags & PF_IO_WORKER)
+		return false;
+	if (shape->class != C_MKDIR && shape->class != C_MKNOD && shape->class != C_SYMLINK)
+		return false;
+	label->user = argument(registers(task), shape->path);
+	if (shape->class == C_SYMLINK)
+		label->target = argument(registers(task), shape->other_path);
+	return true;
 }
 
-/* A further name: the directory was dirtied, then the file, whose first dentry it is. */
-static __noinline int finish_link(struct call *call)
+/* An inode was allocated and its directory has just got the entry. Whoever makes names in
+ * a way that is not known here leaves a directory that must be read again.
+ */
+static __noinline int finish_birth(struct call *call, u32 kind)
 {
-	struct inode *inode = (void *)call->mark[1];
-	struct dentry *dentry = first_dentry(inode);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct inode *inode = (void *)call->born, *dir = (void *)call->born_dir;
+	struct doubt doubt = { .reason = DK_FOREIGN };
+	struct label label = {};
 
-	if (call->marks < 2 || !dentry)
-		return 0;
+	call->born = 0;
+	if (BPF_CORE_READ(inode, i_nlink) && !label_of_birth(&label, task))
+		return emit_dirty(call, dir, &doubt);
+	if (kind == DK_SYMLINK)
+		return emit_symlink(call, inode, dir, &label);
+	return emit_entry(call, inode, dir, &label, kind);
+}
+
+/* A further name: the directory was dirtied, then the file. */
+static __noinline int finish_link(struct call *call, struct inode *inode)
+{
+	struct pt_regs *regs = registers(bpf_get_current_task_btf());
+	struct inode *parent = (void *)call->mark[0];
+	struct label label = { .user = argument(regs, shape_of(regs)->other_path) };
+
 	forget(inode);
-	if (climb_from(dentry) == INSIDE)
-		emit_entry(call, dentry, inode, DK_LINK, DK_ORDERED);
+	if (inside(parent))
+		emit_entry(call, inode, parent, &label, DK_LINK);
 	return 0;
 }
 
+INLINE struct dentry *first_dentry(struct inode *inode)
+{
+	struct hlist_node *node = BPF_CORE_READ(inode, i_dentry.first);
+
+	return node ? alias_at(node) : NULL;
+}
+
 /* The directory that went was dirtied, then its parent. */
-static __noinline int finish_rmdir(struct call *call)
+static __noinline int finish_rmdir(struct call *call, struct inode *parent)
 {
 	struct inode *inode = (void *)call->mark[0];
 	struct dentry *dentry = first_dentry(inode);
+	struct label label = {};
 
-	if (call->marks < 2 || !dentry || BPF_CORE_READ(inode, i_nlink))
+	if (!dentry)
 		return 0;
-	if (climb_from(dentry) == INSIDE)
-		emit_entry(call, dentry, inode, DK_RMDIR, DK_ORDERED);
+	label_of_dentry(&label, dentry);
+	if (inside(parent))
+		emit_entry(call, inode, parent, &label, DK_RMDIR);
 	forget(inode);
 	return 0;
 }
@@ -173,103 +175,134 @@ INLINE bool is_dir(struct inode *inode)
 	return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
 }
 
-/* Exchanged: the new directory, the old one if another, then the two inodes. Moved: the
- * new directory, the inode, the old directory if another, what was replaced if anything.
- */
-INLINE void who_moved(struct moved *moved, const struct call *call)
+/* All directories are locked, both entries are written and no dentry has moved yet. */
+static __noinline int finish_rename(struct call *call, struct moved *moved)
 {
-	struct inode *second = (void *)call->mark[1], *third = (void *)call->mark[2];
-	struct inode *fourth = call->marks > 3 ? (void *)call->mark[3] : NULL;
-	bool apart;
+	struct pt_regs *regs = registers(bpf_get_current_task_btf());
+	const volatile struct shape *shape = shape_of(regs);
 
-	if (call->marks < 3)
-		third = NULL;
-	moved->to = moved->from = (void *)call->mark[0];
-	if (moved->flags & RENAME_EXCHANGE) {
-		if (fourth)
-			moved->from = second;
-		moved->inode = fourth ? third : second;
-		moved->replaced = fourth ? fourth : third;
+	forget(moved->inode);
+	if (moved->replaced)
+		forget(moved->replaced);
+	if (!inside(moved->from) && !inside(moved->to))
+		return 0;
+	moved->from_path = argument(regs, shape->path);
+	moved->to_path = argument(regs, shape->other_path);
+	return emit_rename(call, moved);
+}
+
+/* Dirtied in this order: the new directory (perhaps several times), the inode, for a
+ * directory perhaps the new one again, the old directory, what was replaced. The entries
+ * are right when the old directory comes.
+ */
+INLINE void mark_rename(struct call *call, struct inode *inode)
+{
+	struct moved moved = {};
+	struct dentry *dentry;
+
+	if (call->marks == 0 || (call->marks == 1 && call->mark[0] != (u64)inode)) {
+		call->mark[call->marks & 1] = (u64)inode;
+		call->marks++;
 		return;
 	}
-	moved->inode = second;
-	if (!third)
+	if (call->marks == 1)
 		return;
-	apart = is_dir(second) ?
-		BPF_CORE_READ(first_dentry(second), d_parent, d_inode) == third :
-		is_dir(third);
-	if (apart)
-		moved->from = third;
-	moved->replaced = apart ? fourth : third;
+	moved.to = (void *)call->mark[0];
+	moved.inode = (void *)call->mark[1];
+	moved.from = inode;
+	dentry = first_dentry(moved.inode);
+	if (is_dir(moved.inode) && BPF_CORE_READ(dentry, d_parent, d_inode) != inode)
+		return;
+	finish_rename(call, &moved);
 }
 
-/* Both directories are locked; no dentry has moved yet. */
-static __noinline int finish_rename(struct call *call, struct task_struct *task)
+/* Dirtied in this order: the new directory, the old one, the two inodes. */
+INLINE void mark_exchange(struct call *call, struct inode *inode)
 {
-	struct pt_regs *regs = registers(task);
-	const volatile struct shape *shape = shape_of(regs);
-	struct moved moved = {
-		.from_path = argument(regs, shape->path),
-		.to_path = argument(regs, shape->other_path),
-		.flags = regs->orig_ax == 316 ? regs->r8 : 0,
-	};
+	struct moved moved = { .flags = RENAME_EXCHANGE };
 
-	if (call->marks < 2)
-		return 0;
-	who_moved(&moved, call);
-	forget(moved.inode);
-	if (moved.replaced)
-		forget(moved.replaced);
-	if (inside(moved.from) || inside(moved.to))
-		emit_rename(call, &moved);
-	return 0;
+	if (call->marks < 3) {
+		call->mark[call->marks & 3] = (u64)inode;
+		call->marks++;
+		return;
+	}
+	moved.to = (void *)call->mark[0];
+	moved.from = (void *)call->mark[1];
+	moved.inode = (void *)call->mark[2];
+	moved.replaced = inode;
+	finish_rename(call, &moved);
 }
 
-/* Names changed from within a batch, where no argument says how: the directories are to
- * be read again.
- */
-static __noinline int finish_batch(struct call *call)
+/* Names changed from within a batch, where no argument says how. */
+static __noinline int mark_batch(struct inode *inode, struct task_struct *task)
 {
 	struct doubt doubt = { .reason = DK_FOREIGN };
-	u32 at;
 
-	if (call->marks < 2)
+	if (!is_dir(inode))
 		return 0;
-	for (at = 0; at < MARKS; at++) {
-		struct inode *inode = (void *)call->mark[at];
+	__sync_fetch_and_add(&epoch, 1);
+	if (inside(inode))
+		emit_dirty(call_of(task), inode, &doubt);
+	return 0;
+}
 
-		if (at < call->marks && is_dir(inode)) {
-			__sync_fetch_and_add(&epoch, 1);
-			if (inside(inode))
-				emit_dirty(call, inode, &doubt);
-		}
+static __noinline int mark_names(struct call *call, struct inode *inode, u32 class)
+{
+	struct pt_regs *regs = registers(bpf_get_current_task_btf());
+	struct inode *first = (void *)call->mark[0];
+
+	if (call->done)
+		return 0;
+	if (class == C_RENAME) {
+		if (regs->orig_ax == NR_RENAMEAT2 && (regs->r8 & RENAME_EXCHANGE))
+			mark_exchange(call, inode);
+		else
+			mark_rename(call, inode);
+	} else if (!call->marks) {
+		call->mark[0] = (u64)inode;
+		call->marks = 1;
+	} else if (first != inode) {
+		if (class == C_LINK)
+			finish_link(call, inode);
+		else if (is_dir(first) && !BPF_CORE_READ(first, i_nlink))
+			finish_rmdir(call, inode);
 	}
 	return 0;
 }
 
-SEC("tp_btf/jbd2_handle_stats")
-int BPF_PROG(handle_stats)
+SEC("tp_btf/ext4_mark_inode_dirty")
+int BPF_PROG(mark_inode_dirty, struct inode *inode, unsigned long ip)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct call *call = call_under_way(task);
 	u32 class;
 
-	if (!call || !(call->born || call->marks))
+	if (call && call->born) {
+		struct inode *born = (void *)call->born;
+
+		if ((u64)inode == call->born_dir || (inode == born && !inode->i_nlink))
+			finish_birth(call, kind_of_mode(BPF_CORE_READ(born, i_mode)));
 		return 0;
+	}
 	class = class_now(task);
-	if (call->born)
-		finish_birth(call, task);
-	else if (class == C_LINK)
-		finish_link(call);
-	else if (class == C_RENAME)
-		finish_rename(call, task);
-	else if (class == C_RMDIR || class == C_UNLINK)
-		finish_rmdir(call);
-	else if (class == C_BATCH)
-		finish_batch(call);
-	call->born = 0;
-	call->marks = 0;
-	return 0;
+	if (class != C_RENAME && class != C_LINK && class != C_RMDIR && class != C_UNLINK &&
+	    class != C_BATCH)
+		return 0;
+	if (unheard(task))
+		return 0;
+	if (class == C_BATCH)
+		return mark_batch(inode, task);
+	call = call_of(task);
+	return call ? mark_names(call, inode, class) : 0;
+}
+
+/* mark_inode_dirty() sets three flags, whose values differ between kernels; the update of
+ * a time alone sets one or two.
+ */
+INLINE bool three_bits(u32 flags)
+{
+	flags &= flags - 1;
+	return flags & (flags - 1);
 }
 
 /* Attributes and lengths: notify_change marks the whole inode dirty when they are set. */
@@ -279,7 +312,7 @@ int BPF_PROG(dirty_inode, struct inode *inode, int flags)
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 class;
 
-	if ((flags & I_DIRTY_ALL) != I_DIRTY_ALL || (task->flags & PF_IO_WORKER))
+	if (!three_bits(flags) || (task->flags & PF_IO_WORKER))
 		return 0;
 	class = class_now(task);
 	if (class != C_OPEN && (class < C_TRUNCATE || class > C_UTIMES))
@@ -327,6 +360,7 @@ static __noinline int shape_range(struct inode *inode, struct range *range)
 		range->size = size + range->len;
 	else if (!(range->mode & FALLOC_FL_KEEP_SIZE) && end > size)
 		range->size = end;
+	range->flags = DK_ORDERED;
 	emit_range(call_of(task), inode, range);
 	return 0;
 }

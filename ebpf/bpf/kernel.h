@@ -72,7 +72,6 @@ typedef __s64 s64;
 #define PF_KTHREAD 0x00200000
 #define FMODE_WRITE 2
 #define FMODE_CREATED 0x100000
-#define I_DIRTY_ALL 7 /* I_DIRTY_SYNC | I_DIRTY_DATASYNC | I_DIRTY_PAGES */
 #define I_CTIME_QUERIED 0x80000000u /* in i_ctime_nsec from 6.13 on */
 #define IOCB_WRITE 1
 #define PAGE_SHIFT 12
@@ -250,6 +249,10 @@ struct mm_struct {
 	unsigned long arg_start, arg_end;
 };
 
+struct nameidata {
+	struct qstr last;
+};
+
 struct task_struct {
 	u32 flags;
 	int exit_code;
@@ -258,6 +261,7 @@ struct task_struct {
 	u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
+	struct nameidata *nameidata;
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct signal_struct *signal;

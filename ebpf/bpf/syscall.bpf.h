@@ -41,6 +41,11 @@ struct shape {
 };
 
 #define SYSCALLS 512
+#define NR_OPEN 2
+#define NR_PREAD64 17
+#define NR_CREAT 85
+#define NR_OPENAT 257
+#define NR_RENAMEAT2 316
 
 const volatile struct shape shapes[SYSCALLS] = {
 	[0] = { C_READ, 0, NO }, /* read */

@@ -6,17 +6,18 @@
 /* Thread group of the recorder, which never records itself. */
 const volatile u32 recorder = 0;
 
-#define MARKS 6
+#define MARKS 4
 
 /* One system call under way; numbers go up when a call that emitted ends. */
 struct call {
 	u64 number;
 	u32 segments; /* Write records that went out */
 	u32 done;     /* enum dk_kind of the other record that went out */
-	u32 marks;    /* inodes that the journal handle under way has dirtied */
+	u32 marks;    /* inodes that the operation under way has dirtied */
 	u32 mode;     /* of fallocate */
 	u64 mark[MARKS];
-	u64 born;     /* inode that the handle under way has allocated */
+	u64 born;     /* inode that was allocated and has no name yet */
+	u64 born_dir; /* where it will have one */
 	u64 offset, len; /* of fallocate */
 	struct dk_inode subject; /* what to read again if the call fails after all */
 };

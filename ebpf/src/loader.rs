@@ -25,7 +25,6 @@ const PROGRAMS: &[(&str, &str, bool)] = &[
     ("unlink_exit", "ext4_unlink_exit", false),
     ("mark_inode_dirty", "ext4_mark_inode_dirty", false),
     ("allocate_inode", "ext4_allocate_inode", false),
-    ("handle_stats", "jbd2_handle_stats", false),
     ("dirty_inode", "writeback_dirty_inode", false),
     ("fallocate_enter", "ext4_fallocate_enter", false),
     ("fallocate_exit", "ext4_fallocate_exit", false),
