@@ -74,7 +74,7 @@ struct subject_slot {
 	};
 };
 
-static __noinline int emit_truncate(struct call *call, struct inode *inode)
+static __noinline int emit_truncate(struct call *call, struct inode *inode, u32 flags)
 {
 	struct subject_slot *slot = TAKE(DK_TRUNCATE, sizeof(*slot), inode);
 
@@ -82,7 +82,7 @@ static __noinline int emit_truncate(struct call *call, struct inode *inode)
 		return 0;
 	describe(&slot->subject.inode, inode);
 	done(call, DK_TRUNCATE, &slot->subject.inode);
-	head(&slot->head, DK_TRUNCATE, DK_ORDERED, sizeof(slot->head) + sizeof(slot->subject),
+	head(&slot->head, DK_TRUNCATE, flags, sizeof(slot->head) + sizeof(slot->subject),
 	     call ? call->number : 0);
 	submit(slot);
 	return 0;
@@ -236,7 +236,7 @@ struct label {
 	u64 user;
 	u64 target; /* of a symbolic link, in the process */
 	u32 len;    /* of the name in the kernel */
-	u32 pad;
+	u32 flags;  /* of the record's head */
 };
 
 INLINE void label_of_dentry(struct label *label, struct dentry *dentry)
@@ -278,6 +278,16 @@ INLINE u32 put_entry(struct entry_slot *slot, struct inode *inode, struct inode 
 	return len;
 }
 
+INLINE u32 kind_of_mode(u32 mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG: return DK_CREATE;
+	case S_IFDIR: return DK_MKDIR;
+	case S_IFLNK: return DK_SYMLINK;
+	}
+	return DK_MKNOD;
+}
+
 static __noinline int emit_entry(struct call *call, struct inode *inode,
 				 struct inode *parent, const struct label *label, u32 kind)
 {
@@ -288,7 +298,7 @@ static __noinline int emit_entry(struct call *call, struct inode *inode,
 		return 0;
 	len = put_entry(slot, inode, parent, label);
 	done(call, kind, &slot->entry.parent);
-	head(&slot->head, kind, DK_ORDERED, sizeof(slot->head) + sizeof(slot->entry) + len,
+	head(&slot->head, kind, label->flags, sizeof(slot->head) + sizeof(slot->entry) + len,
 	     call ? call->number : 0);
 	submit(slot);
 	return 0;
@@ -316,7 +326,7 @@ static __noinline int emit_symlink(struct call *call, struct inode *inode,
 		target = 1;
 	slot->entry.target = target - 1;
 	done(call, DK_SYMLINK, &slot->entry.parent);
-	head(&slot->head, DK_SYMLINK, DK_ORDERED,
+	head(&slot->head, DK_SYMLINK, label->flags,
 	     sizeof(slot->head) + sizeof(slot->entry) + len + target - 1,
 	     call ? call->number : 0);
 	submit(slot);
@@ -361,6 +371,111 @@ static __noinline int emit_rename(struct call *call, const struct moved *moved)
 	done(call, DK_RENAME, &body->from);
 	head(&slot->head, DK_RENAME, DK_ORDERED,
 	     sizeof(slot->head) + sizeof(*body) + from + to, call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+/* Open, with its flags and whether it created; or Close, with whether it was open for
+ * writing and whether it was the last.
+ */
+static __noinline int emit_descriptor(struct inode *inode, u32 kind, u32 first, u32 second)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call *call = call_under_way(task);
+	struct subject_slot *slot = TAKE(kind, sizeof(*slot), NULL);
+
+	if (!slot)
+		return 0;
+	describe(&slot->open.inode, inode);
+	slot->open.flags = first;
+	slot->open.created = second;
+	head(&slot->head, kind, 0, sizeof(slot->head) + sizeof(slot->open),
+	     call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+struct xattr_slot {
+	struct dk_head head;
+	struct dk_xattr xattr;
+	char name[256];
+};
+
+static __noinline int emit_xattr(struct call *call, struct inode *inode, u64 name, u32 removed)
+{
+	struct xattr_slot *slot = TAKE(DK_XATTR, SLOT_BODY, inode);
+	long len;
+
+	if (!slot)
+		return 0;
+	describe(&slot->xattr.inode, inode);
+	len = bpf_probe_read_user_str(slot->name, sizeof(slot->name), (void *)name);
+	if (len < 1)
+		len = 1;
+	slot->xattr.name = len - 1;
+	slot->xattr.removed = removed;
+	slot->xattr.pad = 0;
+	done(call, DK_XATTR, &slot->xattr.inode);
+	head(&slot->head, DK_XATTR, 0, sizeof(slot->head) + sizeof(slot->xattr) + len - 1,
+	     call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+struct at_slot {
+	struct dk_head head;
+	struct dk_at at;
+	char path[2 * DK_PATH_MAX];
+};
+
+struct paths {
+	struct inode *dir, *other;
+	u64 path, other_path; /* addresses of the process, 0: none */
+	u32 op, flags;
+};
+
+static __noinline int emit_at(struct call *call, const struct paths *paths)
+{
+	struct at_slot *slot = TAKE(DK_AT, sizeof(*slot), paths->dir);
+	long path = 1, other = 1;
+	u32 at;
+
+	if (!slot)
+		return 0;
+	slot->at.has = describe_if(&slot->at.dir, paths->dir, DK_HAS_PARENT);
+	slot->at.has |= describe_if(&slot->at.other, paths->other, DK_HAS_TO);
+	slot->at.op = paths->op;
+	slot->at.flags = paths->flags;
+	path = bpf_probe_read_user_str(slot->path, DK_PATH_MAX, (void *)paths->path);
+	if (path < 1)
+		path = 1;
+	at = path - 1;
+	HIDE(at);
+	at &= DK_PATH_MAX - 1;
+	if (paths->other_path)
+		other = bpf_probe_read_user_str(slot->path + at, DK_PATH_MAX,
+						(void *)paths->other_path);
+	if (other < 1)
+		other = 1;
+	slot->at.path = at;
+	slot->at.other_path = other - 1;
+	head(&slot->head, DK_AT, 0, sizeof(slot->head) + sizeof(slot->at) + at + other - 1,
+	     call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+static __noinline int emit_call_end(u64 number, s64 ret)
+{
+	struct {
+		struct dk_head head;
+		struct dk_call_end end;
+	} *slot = TAKE(DK_CALL_END, sizeof(*slot), NULL);
+
+	if (!slot)
+		return 0;
+	slot->end.ret = ret;
+	head(&slot->head, DK_CALL_END, 0, sizeof(*slot), number);
 	submit(slot);
 	return 0;
 }

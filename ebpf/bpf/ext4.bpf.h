@@ -54,7 +54,7 @@ int BPF_PROG(unlink_exit, struct dentry *dentry, int ret)
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	struct inode *parent = BPF_CORE_READ(dentry, d_parent, d_inode);
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct label label = {};
+	struct label label = { .flags = DK_ORDERED };
 
 	if (ret || !inode || unheard(task))
 		return 0;
@@ -81,16 +81,6 @@ int BPF_PROG(allocate_inode, struct inode *inode, struct inode *dir, int mode)
 		call->born_dir = (u64)dir;
 	}
 	return 0;
-}
-
-INLINE u32 kind_of_mode(u32 mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG: return DK_CREATE;
-	case S_IFDIR: return DK_MKDIR;
-	case S_IFLNK: return DK_SYMLINK;
-	}
-	return DK_MKNOD;
 }
 
 /* The name that is being made: of an open the last component that its lookup came to,
@@ -124,7 +114,7 @@ static __noinline int finish_birth(struct call *call, u32 kind)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct inode *inode = (void *)call->born, *dir = (void *)call->born_dir;
 	struct doubt doubt = { .reason = DK_FOREIGN };
-	struct label label = {};
+	struct label label = { .flags = DK_ORDERED };
 
 	call->born = 0;
 	if (BPF_CORE_READ(inode, i_nlink) && !label_of_birth(&label, task))
@@ -139,7 +129,10 @@ static __noinline int finish_link(struct call *call, struct inode *inode)
 {
 	struct pt_regs *regs = registers(bpf_get_current_task_btf());
 	struct inode *parent = (void *)call->mark[0];
-	struct label label = { .user = argument(regs, shape_of(regs)->other_path) };
+	struct label label = {
+		.user = argument(regs, shape_of(regs)->other_path),
+		.flags = DK_ORDERED,
+	};
 
 	forget(inode);
 	if (inside(parent))
@@ -159,7 +152,7 @@ static __noinline int finish_rmdir(struct call *call, struct inode *parent)
 {
 	struct inode *inode = (void *)call->mark[0];
 	struct dentry *dentry = first_dentry(inode);
-	struct label label = {};
+	struct label label = { .flags = DK_ORDERED };
 
 	if (!dentry)
 		return 0;
@@ -168,11 +161,6 @@ static __noinline int finish_rmdir(struct call *call, struct inode *parent)
 		emit_entry(call, inode, parent, &label, DK_RMDIR);
 	forget(inode);
 	return 0;
-}
-
-INLINE bool is_dir(struct inode *inode)
-{
-	return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
 }
 
 /* All directories are locked, both entries are written and no dentry has moved yet. */
@@ -321,9 +309,9 @@ int BPF_PROG(dirty_inode, struct inode *inode, int flags)
 		return 0;
 	if (class == C_CHMOD || class == C_CHOWN || class == C_UTIMES)
 		emit_attr(call_of(task), inode, class - C_CHMOD + DK_CHMOD, DK_ORDERED);
-	else if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG &&
-		 (class == C_TRUNCATE || !BPF_CORE_READ(inode, i_size)))
-		emit_truncate(call_of(task), inode);
+	else if (is_regular(inode) &&
+		 (class == C_TRUNCATE || (open_flags(registers(task)) & O_TRUNC)))
+		emit_truncate(call_of(task), inode, DK_ORDERED);
 	return 0;
 }
 
@@ -414,6 +402,65 @@ int BPF_PROG(insert_range, struct inode *inode, s64 offset, s64 len)
 	struct range range = { .offset = offset, .len = len, .mode = FALLOC_FL_INSERT_RANGE };
 
 	return shape_range(inode, &range);
+}
+
+/* Of calls about an extended attribute: whose. The name is told when the call returns. */
+SEC("tp_btf/ext4_journal_start_inode")
+int BPF_PROG(journal_start, struct inode *inode)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 class = class_now(task);
+	struct call *call;
+
+	if ((class != C_SETXATTR && class != C_REMOVEXATTR) || unheard(task) || !inside(inode))
+		return 0;
+	call = call_of(task);
+	if (call) {
+		call->mark[0] = (u64)inode;
+		call->marks = 1;
+	}
+	return 0;
+}
+
+/* Writes past the page cache: the bytes are not looked at. */
+SEC("tp_btf/iomap_dio_complete")
+int BPF_PROG(dio_complete, struct kiocb *iocb, int error, s64 ret)
+{
+	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_inode);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct doubt doubt = { .reason = DK_DIRECT };
+	struct call *call;
+
+	if (ret <= 0 || !(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE) ||
+	    (u32)task->tgid == recorder || !inside(inode))
+		return 0;
+	doubt.len = ret;
+	doubt.offset = BPF_CORE_READ(iocb, ki_pos) - ret;
+	doubt.anonymous = !!(task->flags & PF_KTHREAD);
+	call = call_of(task);
+	if (call)
+		call->dirtied = 1;
+	return emit_dirty(call, inode, &doubt);
+}
+
+/* A page that a process dirties outside of any call: a store to a shared mapping. The
+ * store itself comes afterwards, and later ones to this page go unseen.
+ */
+SEC("tp_btf/writeback_dirty_folio")
+int BPF_PROG(dirty_folio, struct folio *folio, struct address_space *mapping)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct doubt doubt = { .reason = DK_MMAP, .len = 1 << PAGE_SHIFT };
+	struct inode *inode;
+
+	if (unheard(task) || (task->flags & PF_IO_WORKER) || !mapping ||
+	    registers(task)->orig_ax != ~0ul)
+		return 0;
+	inode = BPF_CORE_READ(mapping, host);
+	if (!is_regular(inode) || !inside(inode))
+		return 0;
+	doubt.offset = (u64)BPF_CORE_READ(folio, index) << PAGE_SHIFT;
+	return emit_dirty(call_under_way(task), inode, &doubt);
 }
 
 #endif

@@ -51,6 +51,8 @@ typedef __s64 s64;
 #define S_IFLNK 0120000
 #define O_WRONLY 1
 #define O_RDWR 2
+#define O_CREAT 0100
+#define O_TRUNC 01000
 #define MAP_TYPE 0xf
 #define MAP_SHARED 1
 #define MAP_SHARED_VALIDATE 3

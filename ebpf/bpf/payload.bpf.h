@@ -80,7 +80,7 @@ struct segment {
 	bool user;    /* from is an address of the process */
 };
 
-static __noinline int fill(struct dk_head *slot, const struct segment *segment, u32 len)
+static __noinline int put_write(struct dk_head *slot, const struct segment *segment, u32 len)
 {
 	struct dk_write *body = (void *)(slot + 1);
 
@@ -103,48 +103,49 @@ INLINE void lose_write(const struct segment *segment)
 	lose(DK_WRITE, &inode);
 }
 
-#define ROOM(size) ((size) - sizeof(struct dk_head) - sizeof(struct dk_write))
+/* What a slot of a size has left for bytes behind a body. */
+#define ROOM(size, body) ((size) - sizeof(struct dk_head) - sizeof(struct body))
 
-/* One record into a slot of a constant size; 0 where there was room. */
-#define EMIT_WRITE(segment, size)                                                        \
+/* One record with its bytes, in a slot of a constant size. */
+#define EMIT_BYTES(segment, size, body, put, lost)                                       \
 	({                                                                               \
 		struct dk_head *slot = bpf_ringbuf_reserve(&ring, (size), 0);            \
-		long bad = 1;                                                            \
 		if (slot) {                                                              \
 			u32 room = (segment)->len;                                       \
-			void *data = (void *)slot + (size) - ROOM(size);                 \
+			void *data = (void *)slot + (size) - ROOM(size, body);           \
 			HIDE(room);                                                      \
-			if (room > ROOM(size))                                           \
-				room = ROOM(size);                                       \
-			bad = (segment)->user ?                                          \
+			if (room > ROOM(size, body))                                     \
+				room = ROOM(size, body);                                 \
+			if ((segment)->user ?                                            \
 				bpf_probe_read_user(data, room, (void *)(segment)->from) : \
-				bpf_probe_read_kernel(data, room, (void *)(segment)->from); \
-			if (bad) {                                                       \
+				bpf_probe_read_kernel(data, room, (void *)(segment)->from)) { \
 				(segment)->flags &= ~DK_PAYLOAD;                         \
 				room = 0;                                                \
 			}                                                                \
-			fill(slot, segment, room);                                       \
+			put(slot, segment, room);                                        \
 			submit(slot);                                                    \
 		} else {                                                                 \
-			lose_write(segment);                                             \
+			lost(segment);                                                   \
 		}                                                                        \
-		bad;                                                                     \
 	})
+
+#define EMIT_SIZED(segment, body, put, lost)                                     \
+	do {                                                                     \
+		(segment)->flags |= DK_PAYLOAD;                                  \
+		if ((segment)->len <= ROOM(SLOT_BODY, body))                     \
+			EMIT_BYTES(segment, SLOT_BODY, body, put, lost);         \
+		else if ((segment)->len <= ROOM(SLOT_PAGE, body))                \
+			EMIT_BYTES(segment, SLOT_PAGE, body, put, lost);         \
+		else if ((segment)->len <= ROOM(SLOT_CHUNK, body))               \
+			EMIT_BYTES(segment, SLOT_CHUNK, body, put, lost);        \
+		else                                                             \
+			EMIT_BYTES(segment, SLOT_WHOLE, body, put, lost);        \
+	} while (0)
 
 /* A segment of at most DK_BYTES_MAX. */
 static __noinline int emit_segment(struct segment *segment)
 {
-	if (!segment)
-		return 0;
-	segment->flags |= DK_PAYLOAD;
-	if (segment->len <= ROOM(SLOT_BODY))
-		EMIT_WRITE(segment, SLOT_BODY);
-	else if (segment->len <= ROOM(SLOT_PAGE))
-		EMIT_WRITE(segment, SLOT_PAGE);
-	else if (segment->len <= ROOM(SLOT_CHUNK))
-		EMIT_WRITE(segment, SLOT_CHUNK);
-	else
-		EMIT_WRITE(segment, SLOT_WHOLE);
+	EMIT_SIZED(segment, dk_write, put_write, lose_write);
 	return 0;
 }
 

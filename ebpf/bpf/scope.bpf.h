@@ -104,6 +104,21 @@ INLINE void describe(struct dk_inode *out, struct inode *inode)
 	times(out, inode);
 }
 
+INLINE bool is_dir(struct inode *inode)
+{
+	return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
+}
+
+INLINE bool is_regular(struct inode *inode)
+{
+	return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG;
+}
+
+INLINE bool is_ext4(struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_sb, s_magic) == EXT4_MAGIC;
+}
+
 INLINE u32 place_of(struct inode *inode)
 {
 	struct place place = {
@@ -203,7 +218,7 @@ INLINE void forget(struct inode *inode)
 {
 	struct known key = {};
 
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR) {
+	if (is_dir(inode)) {
 		__sync_fetch_and_add(&epoch, 1);
 		return;
 	}

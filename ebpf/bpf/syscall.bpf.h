@@ -42,9 +42,11 @@ struct shape {
 
 #define SYSCALLS 512
 #define NR_OPEN 2
+#define NR_CLOSE 3
 #define NR_PREAD64 17
 #define NR_CREAT 85
 #define NR_OPENAT 257
+#define NR_OPENAT2 437
 #define NR_RENAMEAT2 316
 
 const volatile struct shape shapes[SYSCALLS] = {
@@ -139,6 +141,23 @@ INLINE const volatile struct shape *shape_of(struct pt_regs *regs)
 INLINE struct pt_regs *registers(struct task_struct *task)
 {
 	return (struct pt_regs *)bpf_task_pt_regs(task);
+}
+
+/* O_* of a call of C_OPEN. */
+INLINE u64 open_flags(struct pt_regs *regs)
+{
+	u64 second = regs->si, third = regs->dx, how = 0;
+
+	/* Else clang loads from the registers and from the stack at one instruction. */
+	HIDE(second);
+	HIDE(third);
+	switch (regs->orig_ax) {
+	case NR_OPEN: return second;
+	case NR_OPENAT: return third;
+	case NR_CREAT: return O_CREAT | O_WRONLY | O_TRUNC;
+	case NR_OPENAT2: bpf_probe_read_user(&how, sizeof(how), (void *)third);
+	}
+	return how;
 }
 
 /* What the hook happens within. A worker of io_uring has no call of its own. */

@@ -15,6 +15,8 @@ struct call {
 	u32 done;     /* enum dk_kind of the other record that went out */
 	u32 marks;    /* inodes that the operation under way has dirtied */
 	u32 mode;     /* of fallocate */
+	u32 dirtied;  /* a Dirty record went out */
+	u32 pad;
 	u64 mark[MARKS];
 	u64 born;     /* inode that was allocated and has no name yet */
 	u64 born_dir; /* where it will have one */

@@ -11,5 +11,7 @@
 #include "syscall.bpf.h"
 #include "emit.bpf.h"
 #include "ext4.bpf.h"
+#include "calls.bpf.h"
+#include "process.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

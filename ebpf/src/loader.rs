@@ -32,6 +32,14 @@ const PROGRAMS: &[(&str, &str, bool)] = &[
     ("zero_range", "ext4_zero_range", false),
     ("collapse_range", "ext4_collapse_range", false),
     ("insert_range", "ext4_insert_range", false),
+    ("journal_start", "ext4_journal_start_inode", true),
+    ("dio_complete", "iomap_dio_complete", true),
+    ("dirty_folio", "writeback_dirty_folio", true),
+    ("sys_exit", "sys_exit", false),
+    ("sys_enter", "sys_enter", false),
+    ("process_fork", "sched_process_fork", false),
+    ("process_exec", "sched_process_exec", false),
+    ("process_exit", "sched_process_exit", false),
 ];
 
 /// What to capture.
@@ -47,6 +55,9 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Whether opens and first reads are told.
     pub reads: bool,
+    /// Whether a root lies on a file system other than ext4, which the kernel programs
+    /// can only follow by the paths that processes give.
+    pub foreign: bool,
     /// What the command's standard output refers to, if its output is to be recorded.
     pub stdout: Option<InodeId>,
     /// The same of its standard error.
@@ -304,8 +315,14 @@ fn loader<'a>(config: &'a Config, btf: &'a Btf) -> EbpfLoader<'a> {
         .allow_unsupported_maps()
         .map_max_entries("ring", config.ring_bytes)
         .override_global("ring_bytes", &config.ring_bytes, true)
-        .override_global("recorder", &config.recorder, true);
+        .override_global("recorder", &config.recorder, true)
+        .override_global("reads", flag(config.reads), true)
+        .override_global("foreign", flag(config.foreign), true);
     loader
+}
+
+const fn flag(value: bool) -> &'static u8 {
+    if value { &1 } else { &0 }
 }
 
 fn take(bpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, CaptureError> {
