@@ -58,6 +58,67 @@ static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 re
 	return emit_dirty(call, segment.inode, &doubt);
 }
 
+/* What the command's standard output and error refer to; 0: not wanted. */
+const volatile struct place outputs[2] = {};
+
+struct vectors {
+	struct segment segment;
+	u64 at;   /* address of the vector to look at */
+	u64 left; /* bytes */
+};
+
+static long vector_one(u32 step, struct vectors *vectors)
+{
+	struct {
+		u64 base, len;
+	} vector = {};
+
+	if (!vectors->left ||
+	    bpf_probe_read_user(&vector, sizeof(vector), (void *)vectors->at))
+		return 1;
+	if (vector.len > vectors->left)
+		vector.len = vectors->left;
+	vectors->segment.from = vector.base;
+	emit_write(&vectors->segment, vector.len);
+	vectors->left -= vector.len;
+	vectors->at += sizeof(vector);
+	return 0;
+}
+
+INLINE bool is_at(struct inode *inode, const volatile struct place *place)
+{
+	return place->ino && BPF_CORE_READ(inode, i_ino) == place->ino &&
+	       BPF_CORE_READ(inode, i_sb, s_dev) == place->dev;
+}
+
+/* Bytes that went where the command's output goes. */
+static __noinline int exit_output(struct pt_regs *regs, s64 ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 class = shape_of(regs)->class;
+	struct vectors vectors = { .at = regs->si, .left = ret };
+	bool out, error;
+	struct inode *inode;
+	struct file *file;
+
+	if (ret <= 0 || !(outputs[0].ino | outputs[1].ino))
+		return 0;
+	file = file_at(task, regs->di);
+	inode = BPF_CORE_READ(file, f_inode);
+	out = is_at(inode, &outputs[0]);
+	error = is_at(inode, &outputs[1]);
+	if (!out && !error)
+		return 0;
+	vectors.segment.stream = error && (!out || regs->di == 2) ? 2 : 1;
+	vectors.segment.user = true;
+	vectors.segment.from = regs->si;
+	if (class == C_WRITE)
+		emit_write(&vectors.segment, ret);
+	else if (class == C_WRITEV)
+		bpf_loop(VECTORS, vector_one, &vectors, 0);
+	return 0;
+}
+
 /* Open files whose first read was told. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -167,7 +228,7 @@ static __noinline int exit_mmap(struct call *call, struct pt_regs *regs, s64 ret
 struct going {
 	u64 start, end;
 	u32 tgid;
-	u32 pad;
+	u32 gone; /* the mappings are no more */
 };
 
 static long going_one(void *map, struct mapping_key *key, struct mapping *mapping,
@@ -176,16 +237,24 @@ static long going_one(void *map, struct mapping_key *key, struct mapping *mappin
 	struct doubt doubt = { .reason = DK_MMAP };
 
 	if (key->tgid == going->tgid && key->start < going->end &&
-	    going->start < mapping->end)
+	    going->start < mapping->end) {
 		emit_dirty_again(&mapping->about, &doubt, 0);
+		if (going->gone && going->start <= key->start && mapping->end <= going->end)
+			bpf_map_delete_elem(map, key);
+	}
 	return 0;
 }
 
 /* Tells again what was mapped into a range of addresses of the process. */
-static __noinline int tell_mappings(u64 start, u64 end)
+static __noinline int tell_mappings(u64 start, u64 end, u32 gone)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct going going = { .start = start, .end = end, .tgid = task->tgid };
+	struct going going = {
+		.start = start,
+		.end = end,
+		.tgid = task->tgid,
+		.gone = gone,
+	};
 
 	if (mapped)
 		bpf_for_each_map_elem(&mappings, going_one, &going, 0);
@@ -194,14 +263,14 @@ static __noinline int tell_mappings(u64 start, u64 end)
 
 static __noinline int exit_ioctl(struct call *call, struct pt_regs *regs, s64 ret)
 {
+	struct file *file = file_at(bpf_get_current_task_btf(), regs->di);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct doubt doubt = { .reason = DK_CLONE };
 	u32 command = regs->si;
-	struct inode *inode;
 
 	if (ret < 0 || (command != FICLONE && command != FICLONERANGE &&
 			command != FS_IOC_SETFLAGS))
 		return 0;
-	inode = BPF_CORE_READ(file_at(bpf_get_current_task_btf(), regs->di), f_inode);
 	if (!inode || !inside(inode))
 		return 0;
 	if (command == FS_IOC_SETFLAGS)
@@ -284,12 +353,12 @@ static __noinline int exit_names(struct call *call, struct pt_regs *regs, s64 re
 static __noinline int exit_descriptor(struct call *call, struct pt_regs *regs, s64 ret)
 {
 	const volatile struct shape *shape = shape_of(regs);
-	struct inode *inode;
+	struct file *file = file_at(bpf_get_current_task_btf(), regs->di);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	u32 class = shape->class;
 
 	if (ret < 0 || !foreign || (call && call->done) || shape->path != NO)
 		return 0;
-	inode = BPF_CORE_READ(file_at(bpf_get_current_task_btf(), regs->di), f_inode);
 	if (!inode || is_ext4(inode) || !inside(inode))
 		return 0;
 	if (class == C_TRUNCATE)
@@ -343,8 +412,10 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (unheard(task))
 		return 0;
 	call = call_under_way(task);
-	if (class >= C_WRITE && class <= C_FILL)
+	if (class >= C_WRITE && class <= C_FILL) {
+		exit_output(regs, ret);
 		exit_write(call, regs, ret);
+	}
 	else if (class == C_READ)
 		exit_read(call, regs, ret);
 	else if (class == C_OPEN)
@@ -352,7 +423,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	else if (class == C_MMAP)
 		exit_mmap(call, regs, ret);
 	else if (class == C_UNMAP)
-		tell_mappings(regs->di, regs->di + regs->si);
+		tell_mappings(regs->di, regs->di + regs->si,
+			      regs->orig_ax == NR_MUNMAP);
 	else if (class == C_IOCTL)
 		exit_ioctl(call, regs, ret);
 	else if (class == C_SETXATTR || class == C_REMOVEXATTR)

@@ -179,15 +179,17 @@ static __noinline int finish_rename(struct call *call, struct moved *moved)
 	return emit_rename(call, moved);
 }
 
-/* Dirtied in this order: the new directory (perhaps several times), the inode, for a
- * directory perhaps the new one again, the old directory, what was replaced. The entries
- * are right when the old directory comes.
+/* Dirtied in this order: a file whose blocks are allocated first, the new directory (perhaps
+ * several times), the inode, for a directory perhaps the new one again, the old directory,
+ * what was replaced. The entries are right when the old directory comes.
  */
 INLINE void mark_rename(struct call *call, struct inode *inode)
 {
 	struct moved moved = {};
 	struct dentry *dentry;
 
+	if (call->marks == 0 && !is_dir(inode))
+		return;
 	if (call->marks == 0 || (call->marks == 1 && call->mark[0] != (u64)inode)) {
 		call->mark[call->marks & 1] = (u64)inode;
 		call->marks++;

@@ -75,7 +75,7 @@ typedef __s64 s64;
 #define FMODE_WRITE 2
 #define FMODE_CREATED 0x100000
 #define I_CTIME_QUERIED 0x80000000u /* in i_ctime_nsec from 6.13 on */
-#define IOCB_WRITE 1
+#define IOCB_WRITE (1 << 18)
 #define PAGE_SHIFT 12
 #define XA_CHUNK_MASK 63
 

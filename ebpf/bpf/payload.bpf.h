@@ -4,7 +4,8 @@
 #define DK_PAYLOAD_H
 
 #define LEVELS 11    /* of an xarray of 64 bits, 6 at a time */
-#define CHUNKS 512   /* of a segment: 32 MiB, more than any folio holds */
+#define CHUNKS 32768 /* of a segment: 2 GiB, more than any call writes */
+#define VECTORS 1024 /* of one writev */
 
 struct walk {
 	u64 entry;
@@ -77,7 +78,8 @@ struct segment {
 	u64 from;     /* address of the bytes at pos, 0: none */
 	u32 len;
 	u32 flags;    /* of the head */
-	bool user;    /* from is an address of the process */
+	u32 user;     /* from is an address of the process */
+	u32 stream;   /* of output; 0: a write to a file */
 };
 
 static __noinline int put_write(struct dk_head *slot, const struct segment *segment, u32 len)
@@ -101,6 +103,21 @@ INLINE void lose_write(const struct segment *segment)
 
 	describe(&inode, segment->inode);
 	lose(DK_WRITE, &inode);
+}
+
+INLINE void put_output(struct dk_head *slot, const struct segment *segment, u32 len)
+{
+	struct dk_output *body = (void *)(slot + 1);
+
+	body->stream = segment->stream;
+	body->len = len;
+	head(slot, DK_OUTPUT, segment->flags, sizeof(*slot) + sizeof(*body) + len,
+	     segment->number);
+}
+
+INLINE void lose_output(const struct segment *segment)
+{
+	lose(DK_OUTPUT, NULL);
 }
 
 /* What a slot of a size has left for bytes behind a body. */
@@ -145,7 +162,10 @@ INLINE void lose_write(const struct segment *segment)
 /* A segment of at most DK_BYTES_MAX. */
 static __noinline int emit_segment(struct segment *segment)
 {
-	EMIT_SIZED(segment, dk_write, put_write, lose_write);
+	if (segment->stream)
+		EMIT_SIZED(segment, dk_output, put_output, lose_output);
+	else
+		EMIT_SIZED(segment, dk_write, put_write, lose_write);
 	return 0;
 }
 

@@ -54,22 +54,15 @@ INLINE u32 put_arguments(struct exec_slot *slot, struct task_struct *task, u64 p
 	return at + room;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old, struct linux_binprm *binary)
+INLINE void put_exec(struct exec_slot *slot, struct task_struct *task,
+		     struct linux_binprm *binary)
 {
-	struct exec_slot *slot;
+	struct inode *exe = BPF_CORE_READ(binary, file, f_inode);
+	struct inode *cwd = BPF_CORE_READ(task, fs, pwd.dentry, d_inode);
 	u32 len;
 
-	if (unheard(task))
-		return 0;
-	slot = TAKE(DK_EXEC, SLOT_PAGE, NULL);
-	if (!slot)
-		return 0;
-	slot->exec.has = describe_if(&slot->exec.exe, BPF_CORE_READ(binary, file, f_inode),
-				     DK_HAS_INODE);
-	slot->exec.has |= describe_if(&slot->exec.cwd,
-				      BPF_CORE_READ(task, fs, pwd.dentry, d_inode),
-				      DK_HAS_PARENT);
+	slot->exec.has = describe_if(&slot->exec.exe, exe, DK_HAS_INODE);
+	slot->exec.has |= describe_if(&slot->exec.cwd, cwd, DK_HAS_PARENT);
 	slot->exec.uid = BPF_CORE_READ(task, cred, euid.val);
 	slot->exec.gid = BPF_CORE_READ(task, cred, egid.val);
 	slot->exec.ppid = BPF_CORE_READ(task, real_parent, tgid);
@@ -77,6 +70,19 @@ int BPF_PROG(process_exec, struct task_struct *task, int old, struct linux_binpr
 	slot->exec.pad = 0;
 	len = put_arguments(slot, task, (u64)BPF_CORE_READ(binary, filename));
 	head(&slot->head, DK_EXEC, 0, sizeof(slot->head) + sizeof(slot->exec) + len, 0);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old, struct linux_binprm *binary)
+{
+	struct exec_slot *slot;
+
+	if (unheard(task))
+		return 0;
+	slot = TAKE(DK_EXEC, SLOT_PAGE, NULL);
+	if (!slot)
+		return 0;
+	put_exec(slot, task, binary);
 	submit(slot);
 	return 0;
 }
@@ -92,7 +98,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 
 	if (unheard(task) || BPF_CORE_READ(task, signal, live.counter))
 		return 0;
-	tell_mappings(0, ~0ull);
+	tell_mappings(0, ~0ull, 1);
 	slot = TAKE(DK_EXIT, sizeof(*slot), NULL);
 	if (!slot)
 		return 0;

@@ -43,6 +43,7 @@ struct shape {
 #define SYSCALLS 512
 #define NR_OPEN 2
 #define NR_CLOSE 3
+#define NR_MUNMAP 11
 #define NR_PREAD64 17
 #define NR_CREAT 85
 #define NR_OPENAT 257

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 fn main() {
     let dir = std::env::args().nth(1).unwrap();
-    let seconds = std::env::args().nth(2).map_or(5, |text| text.parse().unwrap());
+    let seconds = std::env::args()
+        .nth(2)
+        .map_or(5, |text| text.parse().unwrap());
     let meta = std::fs::metadata(dir).unwrap();
     let began = Instant::now();
     let config = Config {

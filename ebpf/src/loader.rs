@@ -176,7 +176,8 @@ impl Capture {
             Some(path) => Btf::parse_file(path, Endianness::default())?,
             None => Btf::from_sys_fs()?,
         };
-        let mut bpf = loader(config, &btf).load(OBJECT)?;
+        let outputs = [place(config.stdout)?, place(config.stderr)?];
+        let mut bpf = loader(config, &btf, &outputs).load(OBJECT)?;
         let mut capture = Self {
             ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
             places: HashMap::try_from(take(&mut bpf, "places")?)?,
@@ -237,11 +238,7 @@ impl Capture {
     }
 
     fn place(&mut self, at: InodeId, verdict: u32) -> Result<(), CaptureError> {
-        let dev = kernel_dev(at.dev).ok_or(CaptureError::Device(at.dev))?;
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&at.ino.to_ne_bytes());
-        key[8..12].copy_from_slice(&dev.to_ne_bytes());
-        Ok(self.places.insert(key, verdict, 0)?)
+        Ok(self.places.insert(place(Some(at))?, verdict, 0)?)
     }
 
     /// Counts since the load.
@@ -308,7 +305,7 @@ impl Capture {
     }
 }
 
-fn loader<'a>(config: &'a Config, btf: &'a Btf) -> EbpfLoader<'a> {
+fn loader<'a>(config: &'a Config, btf: &'a Btf, outputs: &'a [[u8; 16]; 2]) -> EbpfLoader<'a> {
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
@@ -317,8 +314,20 @@ fn loader<'a>(config: &'a Config, btf: &'a Btf) -> EbpfLoader<'a> {
         .override_global("ring_bytes", &config.ring_bytes, true)
         .override_global("recorder", &config.recorder, true)
         .override_global("reads", flag(config.reads), true)
-        .override_global("foreign", flag(config.foreign), true);
+        .override_global("foreign", flag(config.foreign), true)
+        .override_global("outputs", outputs, true);
     loader
+}
+
+/// `struct place` of scope.bpf.h; zeros for none.
+fn place(at: Option<InodeId>) -> Result<[u8; 16], CaptureError> {
+    let mut place = [0; 16];
+    if let Some(at) = at {
+        let dev = kernel_dev(at.dev).ok_or(CaptureError::Device(at.dev))?;
+        place[..8].copy_from_slice(&at.ino.to_ne_bytes());
+        place[8..12].copy_from_slice(&dev.to_ne_bytes());
+    }
+    Ok(place)
 }
 
 const fn flag(value: bool) -> &'static u8 {
