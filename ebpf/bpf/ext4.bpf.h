@@ -424,24 +424,41 @@ int BPF_PROG(journal_start, struct inode *inode)
 	return 0;
 }
 
-/* Writes past the page cache: the bytes are not looked at. */
-SEC("tp_btf/iomap_dio_complete")
-int BPF_PROG(dio_complete, struct kiocb *iocb, int error, s64 ret)
+/* Writes past the page cache: the bytes are not looked at. One that is waited for is told
+ * when it is over; one that is not when it begins as well, since its end has no task.
+ */
+SEC("tp_btf/iomap_dio_rw_begin")
+int BPF_PROG(dio_begin, struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_inode);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct doubt doubt = { .reason = DK_DIRECT };
 	struct call *call;
 
-	if (ret <= 0 || !(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE) ||
-	    (u32)task->tgid == recorder || !inside(inode))
+	if (!BPF_CORE_READ(from, data_source) || (u32)task->tgid == recorder || !inside(inode))
+		return 0;
+	call = call_of(task);
+	if (call)
+		call->direct = call->dirtied = 1;
+	return BPF_CORE_READ(iocb, ki_complete) ? emit_dirty(call, inode, &doubt) : 0;
+}
+
+SEC("tp_btf/iomap_dio_complete")
+int BPF_PROG(dio_complete, struct kiocb *iocb, int error, s64 ret)
+{
+	struct inode *inode = BPF_CORE_READ(iocb, ki_filp, f_inode);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call *call = call_under_way(task);
+	struct doubt doubt = { .reason = DK_DIRECT };
+
+	/* Only a kiocb that is not waited for says that it writes. */
+	if (!(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE) && !(call && call->direct))
+		return 0;
+	if (ret <= 0 || (u32)task->tgid == recorder || !inside(inode))
 		return 0;
 	doubt.len = ret;
 	doubt.offset = BPF_CORE_READ(iocb, ki_pos) - ret;
 	doubt.anonymous = !!(task->flags & PF_KTHREAD);
-	call = call_of(task);
-	if (call)
-		call->dirtied = 1;
 	return emit_dirty(call, inode, &doubt);
 }
 

@@ -278,7 +278,12 @@ struct linux_binprm {
 struct kiocb {
 	struct file *ki_filp;
 	s64 ki_pos;
+	void *ki_complete;
 	int ki_flags;
+};
+
+struct iov_iter {
+	bool data_source;
 };
 
 #pragma clang attribute pop

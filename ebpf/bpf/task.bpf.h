@@ -16,7 +16,7 @@ struct call {
 	u32 marks;    /* inodes that the operation under way has dirtied */
 	u32 mode;     /* of fallocate */
 	u32 dirtied;  /* a Dirty record went out */
-	u32 pad;
+	u32 direct;   /* a write past the page cache has begun */
 	u64 mark[MARKS];
 	u64 born;     /* inode that was allocated and has no name yet */
 	u64 born_dir; /* where it will have one */

@@ -33,6 +33,7 @@ const PROGRAMS: &[(&str, &str, bool)] = &[
     ("collapse_range", "ext4_collapse_range", false),
     ("insert_range", "ext4_insert_range", false),
     ("journal_start", "ext4_journal_start_inode", true),
+    ("dio_begin", "iomap_dio_rw_begin", true),
     ("dio_complete", "iomap_dio_complete", true),
     ("dirty_folio", "writeback_dirty_folio", true),
     ("sys_exit", "sys_exit", false),
