@@ -16,6 +16,9 @@
 /* Size of the ring in bytes, as user space made it. */
 const volatile u32 ring_bytes = 1 << 22;
 
+/* Whether writers are stopped while more than half of the ring is unread. */
+const volatile bool stop_writers = true;
+
 /* A reader that sleeps is woken beyond ring_bytes / WAKE, at most this often in ns. */
 #define WAKE 16
 #define WAKE_EVERY 1000000
@@ -125,7 +128,7 @@ INLINE void hold_back(struct task_struct *task)
 {
 	u32 tgid = task->tgid, flag = 0;
 
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
+	if (!stop_writers || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
 		return;
 	if (bpf_map_update_elem(&stopped, &tgid, &flag, BPF_ANY))
 		return;

@@ -21,6 +21,7 @@ fn main() {
         recorder: std::process::id(),
         ring_bytes: 8 << 20,
         reads: true,
+        hold_back: true,
         ..Config::default()
     };
     let mut capture = Capture::load(&config).unwrap_or_else(|error| {

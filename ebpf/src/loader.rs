@@ -56,6 +56,10 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Whether opens and first reads are told.
     pub reads: bool,
+    /// Whether processes that write below the roots are stopped (SIGSTOP) while more than
+    /// half of the ring is unread, so that nothing is lost. Whoever sets this must call
+    /// [`Capture::resume`] and see to it that somebody does when the recorder dies.
+    pub hold_back: bool,
     /// Whether a root lies on a file system other than ext4, which the kernel programs
     /// can only follow by the paths that processes give.
     pub foreign: bool,
@@ -315,6 +319,7 @@ fn loader<'a>(config: &'a Config, btf: &'a Btf, outputs: &'a [[u8; 16]; 2]) -> E
         .override_global("ring_bytes", &config.ring_bytes, true)
         .override_global("recorder", &config.recorder, true)
         .override_global("reads", flag(config.reads), true)
+        .override_global("stop_writers", flag(config.hold_back), true)
         .override_global("foreign", flag(config.foreign), true)
         .override_global("outputs", outputs, true);
     loader
