@@ -393,7 +393,7 @@ static __noinline int finish_call(struct call *call, s64 ret)
 		emit_dirty_again(&call->subject, &doubt, call->number);
 	call->number += !!told;
 	call->segments = call->done = call->dirtied = call->direct = call->marks = 0;
-	call->born = call->len = 0;
+	call->born = call->len = call->shifting = 0;
 	if (told)
 		hold_back(bpf_get_current_task_btf());
 	return 0;

@@ -260,6 +260,22 @@ static __noinline int mark_names(struct call *call, struct inode *inode, u32 cla
 	return 0;
 }
 
+static __noinline int finish_shift(struct call *call, struct inode *inode)
+{
+	struct range range = {
+		.kind = DK_FALLOCATE,
+		.flags = DK_ORDERED,
+		.mode = call->mode,
+		.offset = call->offset,
+		.len = call->len,
+	};
+
+	if (BPF_CORE_READ(inode, i_size) != call->after)
+		return 0;
+	call->shifting = call->len = 0;
+	return emit_range(call, inode, &range);
+}
+
 SEC("tp_btf/ext4_mark_inode_dirty")
 int BPF_PROG(mark_inode_dirty, struct inode *inode, unsigned long ip)
 {
@@ -274,6 +290,8 @@ int BPF_PROG(mark_inode_dirty, struct inode *inode, unsigned long ip)
 			finish_birth(call, kind_of_mode(BPF_CORE_READ(born, i_mode)));
 		return 0;
 	}
+	if (call && call->shifting == (u64)inode)
+		return finish_shift(call, inode);
 	class = class_now(task);
 	if (class != C_RENAME && class != C_LINK && class != C_RMDIR && class != C_UNLINK &&
 	    class != C_BATCH)
@@ -343,13 +361,7 @@ static __noinline int shape_range(struct inode *inode, struct range *range)
 	if (unheard(task) || !inside(inode))
 		return 0;
 	range->kind = DK_FALLOCATE;
-	range->size = size;
-	if (range->mode & FALLOC_FL_COLLAPSE_RANGE)
-		range->size = size - range->len;
-	else if (range->mode & FALLOC_FL_INSERT_RANGE)
-		range->size = size + range->len;
-	else if (!(range->mode & FALLOC_FL_KEEP_SIZE) && end > size)
-		range->size = end;
+	range->size = range->mode & FALLOC_FL_KEEP_SIZE || end < size ? size : end;
 	range->flags = DK_ORDERED;
 	emit_range(call_of(task), inode, range);
 	return 0;
@@ -390,12 +402,33 @@ int BPF_PROG(zero_range, struct inode *inode, s64 offset, s64 len, int mode)
 	return shape_range(inode, &range);
 }
 
+/* Nothing has been checked yet: the record goes out when the inode is dirtied with the
+ * length that success leads to.
+ */
+static __noinline int begin_shift(struct inode *inode, const struct range *range, u64 after)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call *call;
+
+	if (unheard(task) || !inside(inode))
+		return 0;
+	call = call_of(task);
+	if (!call)
+		return 0;
+	call->shifting = (u64)inode;
+	call->after = after;
+	call->offset = range->offset;
+	call->len = range->len;
+	call->mode = range->mode;
+	return 0;
+}
+
 SEC("tp_btf/ext4_collapse_range")
 int BPF_PROG(collapse_range, struct inode *inode, s64 offset, s64 len)
 {
 	struct range range = { .offset = offset, .len = len, .mode = FALLOC_FL_COLLAPSE_RANGE };
 
-	return shape_range(inode, &range);
+	return begin_shift(inode, &range, BPF_CORE_READ(inode, i_size) - len);
 }
 
 SEC("tp_btf/ext4_insert_range")
@@ -403,7 +436,7 @@ int BPF_PROG(insert_range, struct inode *inode, s64 offset, s64 len)
 {
 	struct range range = { .offset = offset, .len = len, .mode = FALLOC_FL_INSERT_RANGE };
 
-	return shape_range(inode, &range);
+	return begin_shift(inode, &range, BPF_CORE_READ(inode, i_size) + len);
 }
 
 /* Of calls about an extended attribute: whose. The name is told when the call returns. */

@@ -21,6 +21,8 @@ struct call {
 	u64 born;     /* inode that was allocated and has no name yet */
 	u64 born_dir; /* where it will have one */
 	u64 offset, len; /* of fallocate */
+	u64 shifting; /* inode whose range is being collapsed or inserted */
+	u64 after;    /* its length when that has worked */
 	struct dk_inode subject; /* what to read again if the call fails after all */
 };
 
