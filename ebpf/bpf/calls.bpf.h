@@ -37,86 +37,27 @@ static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 re
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct file *file = file_at(task, argument(regs, shape->dir));
 	struct doubt doubt = { .reason = DK_NO_PAYLOAD, .len = ret };
-	struct segment segment = { .inode = wanted(file), .user = true };
+	struct pieces pieces = { .segment.user = true };
+	struct inode *inode = wanted(file);
 
-	if (ret <= 0 || !segment.inode || (call && (call->segments || call->dirtied)))
+	if (ret <= 0 || !inode || (call && (call->segments || call->whole || call->dirtied)))
 		return 0;
-	segment.pos = shape->class == C_PWRITE ? regs->r10 : BPF_CORE_READ(file, f_pos) - ret;
+	pieces.segment.pos = shape->class == C_PWRITE ? regs->r10 : BPF_CORE_READ(file, f_pos) - ret;
 	call = call_of(task);
 	if (!call)
 		return 0;
-	if (!is_ext4(segment.inode) && (shape->class == C_WRITE || shape->class == C_PWRITE)) {
-		segment.from = regs->si;
-		segment.number = call->number;
+	if (!is_ext4(inode) && (shape->class == C_WRITE || shape->class == C_PWRITE)) {
+		describe(&pieces.segment.about, inode);
+		pieces.segment.from = regs->si;
+		pieces.segment.number = call->number;
 		call->segments++;
-		emit_write(&segment, ret);
+		emit_write(&pieces, ret);
 		return 0;
 	}
-	if (!is_ext4(segment.inode))
+	if (!is_ext4(inode))
 		doubt.reason = DK_FOREIGN;
 	doubt.len = 0;
-	return emit_dirty(call, segment.inode, &doubt);
-}
-
-/* What the command's standard output and error refer to; 0: not wanted. */
-const volatile struct place outputs[2] = {};
-
-struct vectors {
-	struct segment segment;
-	u64 at;   /* address of the vector to look at */
-	u64 left; /* bytes */
-};
-
-static long vector_one(u32 step, struct vectors *vectors)
-{
-	struct {
-		u64 base, len;
-	} vector = {};
-
-	if (!vectors->left ||
-	    bpf_probe_read_user(&vector, sizeof(vector), (void *)vectors->at))
-		return 1;
-	if (vector.len > vectors->left)
-		vector.len = vectors->left;
-	vectors->segment.from = vector.base;
-	emit_write(&vectors->segment, vector.len);
-	vectors->left -= vector.len;
-	vectors->at += sizeof(vector);
-	return 0;
-}
-
-INLINE bool is_at(struct inode *inode, const volatile struct place *place)
-{
-	return place->ino && BPF_CORE_READ(inode, i_ino) == place->ino &&
-	       BPF_CORE_READ(inode, i_sb, s_dev) == place->dev;
-}
-
-/* Bytes that went where the command's output goes. */
-static __noinline int exit_output(struct pt_regs *regs, s64 ret)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	u32 class = shape_of(regs)->class;
-	struct vectors vectors = { .at = regs->si, .left = ret };
-	bool out, error;
-	struct inode *inode;
-	struct file *file;
-
-	if (ret <= 0 || !(outputs[0].ino | outputs[1].ino))
-		return 0;
-	file = file_at(task, regs->di);
-	inode = BPF_CORE_READ(file, f_inode);
-	out = is_at(inode, &outputs[0]);
-	error = is_at(inode, &outputs[1]);
-	if (!out && !error)
-		return 0;
-	vectors.segment.stream = error && (!out || regs->di == 2) ? 2 : 1;
-	vectors.segment.user = true;
-	vectors.segment.from = regs->si;
-	if (class == C_WRITE)
-		emit_write(&vectors.segment, ret);
-	else if (class == C_WRITEV)
-		bpf_loop(VECTORS, vector_one, &vectors, 0);
-	return 0;
+	return emit_dirty(call, inode, &doubt);
 }
 
 /* Open files whose first read was told. */
@@ -386,13 +327,13 @@ static __noinline int finish_call(struct call *call, s64 ret)
 
 	if (!call)
 		return 0;
-	told = call->segments | call->done | call->dirtied;
+	told = call->segments | call->whole | call->done | call->dirtied;
 	if (call->segments)
 		emit_call_end(call->number, ret);
 	else if (call->done && ret < 0)
 		emit_dirty_again(&call->subject, &doubt, call->number);
 	call->number += !!told;
-	call->segments = call->done = call->dirtied = call->direct = call->marks = 0;
+	call->segments = call->whole = call->done = call->dirtied = call->direct = call->marks = 0;
 	call->born = call->len = call->shifting = 0;
 	if (told)
 		hold_back(bpf_get_current_task_btf());
@@ -412,10 +353,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (unheard(task))
 		return 0;
 	call = call_under_way(task);
-	if (class >= C_WRITE && class <= C_FILL) {
-		exit_output(regs, ret);
+	if (class >= C_WRITE && class <= C_FILL)
 		exit_write(call, regs, ret);
-	}
 	else if (class == C_READ)
 		exit_read(call, regs, ret);
 	else if (class == C_OPEN)

@@ -9,10 +9,22 @@
 #ifndef DK_EXT4_H
 #define DK_EXT4_H
 
+/* Whether the call under way writes no more than this. */
+INLINE bool is_whole(struct task_struct *task, u32 copied)
+{
+	struct pt_regs *regs = registers(task);
+	u32 class;
+
+	if (copied > DK_BYTES_MAX || (task->flags & PF_IO_WORKER))
+		return false;
+	class = shape_of(regs)->class;
+	return (class == C_WRITE || class == C_PWRITE) && regs->dx == copied;
+}
+
 INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct segment segment = { .inode = inode, .pos = pos, .flags = DK_ORDERED };
+	struct pieces pieces = { .segment.pos = pos, .segment.flags = DK_ORDERED };
 	struct call *call;
 
 	/* Threads of the kernel write too, such as those of loop devices. */
@@ -20,11 +32,17 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 		return 0;
 	call = call_of(task);
 	if (call) {
-		segment.number = call->number;
-		call->segments++;
+		pieces.segment.number = call->number;
+		if (is_whole(task, copied)) {
+			pieces.segment.flags |= DK_WHOLE;
+			call->whole = 1;
+		} else {
+			call->segments++;
+		}
 	}
-	segment.from = (u64)address_of(inode, pos);
-	emit_write(&segment, copied);
+	describe_own(&pieces.segment.about, inode);
+	pieces.segment.from = (u64)address_of(inode, pos);
+	emit_write(&pieces, copied);
 	if (task->flags & PF_IO_WORKER)
 		hold_back(task);
 	return 0;

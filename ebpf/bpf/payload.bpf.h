@@ -5,7 +5,6 @@
 
 #define LEVELS 11    /* of an xarray of 64 bits, 6 at a time */
 #define CHUNKS 32768 /* of a segment: 2 GiB, more than any call writes */
-#define VECTORS 1024 /* of one writev */
 
 struct walk {
 	u64 entry;
@@ -72,7 +71,7 @@ INLINE void *address_of(struct inode *inode, u64 pos)
 }
 
 struct segment {
-	struct inode *inode;
+	struct dk_inode about;
 	u64 number;
 	u64 pos;
 	u64 from;     /* address of the bytes at pos, 0: none */
@@ -86,7 +85,7 @@ static __noinline int put_write(struct dk_head *slot, const struct segment *segm
 {
 	struct dk_write *body = (void *)(slot + 1);
 
-	describe(&body->inode, segment->inode);
+	__builtin_memcpy(&body->inode, &segment->about, sizeof(body->inode));
 	if (body->inode.size < segment->pos + segment->len)
 		body->inode.size = segment->pos + segment->len;
 	body->offset = segment->pos;
@@ -99,25 +98,7 @@ static __noinline int put_write(struct dk_head *slot, const struct segment *segm
 
 INLINE void lose_write(const struct segment *segment)
 {
-	struct dk_inode inode;
-
-	describe(&inode, segment->inode);
-	lose(DK_WRITE, &inode);
-}
-
-INLINE void put_output(struct dk_head *slot, const struct segment *segment, u32 len)
-{
-	struct dk_output *body = (void *)(slot + 1);
-
-	body->stream = segment->stream;
-	body->len = len;
-	head(slot, DK_OUTPUT, segment->flags, sizeof(*slot) + sizeof(*body) + len,
-	     segment->number);
-}
-
-INLINE void lose_output(const struct segment *segment)
-{
-	lose(DK_OUTPUT, NULL);
+	lose(DK_WRITE, &segment->about);
 }
 
 /* What a slot of a size has left for bytes behind a body. */
@@ -162,10 +143,7 @@ INLINE void lose_output(const struct segment *segment)
 /* A segment of at most DK_BYTES_MAX. */
 static __noinline int emit_segment(struct segment *segment)
 {
-	if (segment->stream)
-		EMIT_SIZED(segment, dk_output, put_output, lose_output);
-	else
-		EMIT_SIZED(segment, dk_write, put_write, lose_write);
+	EMIT_SIZED(segment, dk_write, put_write, lose_write);
 	return 0;
 }
 
@@ -192,11 +170,13 @@ static long piece_one(u32 step, struct pieces *pieces)
 }
 
 /* A write of any length, in pieces that fit a slot. */
-INLINE void emit_write(struct segment *segment, u64 len)
+INLINE void emit_write(struct pieces *pieces, u64 len)
 {
-	struct pieces pieces = { .segment = *segment, .left = len };
-
-	bpf_loop(CHUNKS, piece_one, &pieces, 0);
+	pieces->left = len;
+	if (len <= DK_BYTES_MAX)
+		piece_one(0, pieces);
+	else
+		bpf_loop(CHUNKS, piece_one, pieces, 0);
 }
 
 #endif

@@ -11,7 +11,9 @@ const volatile u32 recorder = 0;
 /* One system call under way; numbers go up when a call that emitted ends. */
 struct call {
 	u64 number;
-	u32 segments; /* Write records that went out */
+	u32 segments; /* Write records that went out and need an end */
+	u32 whole;    /* one that does not */
+	u32 pad;
 	u32 done;     /* enum dk_kind of the other record that went out */
 	u32 marks;    /* inodes that the operation under way has dirtied */
 	u32 mode;     /* of fallocate */

@@ -12,6 +12,7 @@
 #include "emit.bpf.h"
 #include "ext4.bpf.h"
 #include "calls.bpf.h"
+#include "output.bpf.h"
 #include "process.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -47,6 +47,7 @@ enum dk_kind {
 enum dk_flag {
 	DK_ORDERED = 1, /* emitted under the lock of what it changes: ring order is its order */
 	DK_PAYLOAD = 2, /* the bytes follow the body */
+	DK_WHOLE = 4,   /* all that its call wrote: no DK_CALL_END follows */
 };
 
 /* dk_dirty.reason: why content may differ from what the records say */
@@ -57,8 +58,7 @@ enum dk_reason {
 	DK_NO_PAYLOAD = 4, /* the bytes could not be read */
 	DK_RING_FULL = 5,  /* no room for the record */
 	DK_FOREIGN = 6,    /* the file system has no hook under the lock */
-	DK_SHIFTED = 7,    /* a range was collapsed or inserted */
-	DK_UNDONE = 8,     /* records of this call went out, then the call failed */
+	DK_UNDONE = 7,        /* records of this call went out, then the call failed */
 };
 
 /* dk_attr.which */

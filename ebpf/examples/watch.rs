@@ -1,4 +1,4 @@
-//! Prints what the kernel tells of a directory: `watch DIR`.
+//! Prints what the kernel tells of a directory: `watch DIR [SECONDS [quiet]]`.
 
 #![allow(clippy::unwrap_used, reason = "an example")]
 use diffkeeper_ebpf::loader::{Capture, Config, InodeId};
@@ -11,6 +11,7 @@ fn main() {
     let seconds = std::env::args()
         .nth(2)
         .map_or(5, |text| text.parse().unwrap());
+    let print = std::env::args().nth(3).is_none();
     let meta = std::fs::metadata(dir).unwrap();
     let began = Instant::now();
     let config = Config {
@@ -21,6 +22,7 @@ fn main() {
         recorder: std::process::id(),
         ring_bytes: 8 << 20,
         reads: true,
+        closes: true,
         hold_back: true,
         ..Config::default()
     };
@@ -33,7 +35,12 @@ fn main() {
     eprintln!("attached after {:?}", began.elapsed());
     let mut ring = capture.ring().unwrap();
     while began.elapsed() < Duration::from_secs(seconds) {
-        ring.drain(|slot| println!("{:?}", decode(slot).unwrap()));
+        ring.drain(|slot| {
+            let record = decode(slot).unwrap();
+            if print {
+                println!("{record:?}");
+            }
+        });
         capture.resume().unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }

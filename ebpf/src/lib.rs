@@ -1,5 +1,6 @@
 //! Kernel capture: what the host supports, and what its kernel tells.
 
 pub mod loader;
+mod programs;
 pub mod support;
 pub mod wire;

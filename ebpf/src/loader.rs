@@ -4,6 +4,7 @@
 //! Processes that were held back are continued by [`Capture::resume`]; whoever watches over
 //! the recorder's death must do the same for all that [`Capture::stopped`] names.
 
+use crate::programs::{PROGRAMS, When};
 use crate::wire::{Inode, decode_inode, kernel_dev};
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError};
@@ -15,33 +16,6 @@ use std::path::PathBuf;
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
 const INSIDE: u32 = 2;
 const OUTSIDE: u32 = 1;
-
-/// Programs by name and the tracepoints that they attach to; whether the tier can do
-/// without, since not every kernel has them all.
-const PROGRAMS: &[(&str, &str, bool)] = &[
-    ("da_write_end", "ext4_da_write_end", false),
-    ("write_end", "ext4_write_end", false),
-    ("journalled_write_end", "ext4_journalled_write_end", true),
-    ("unlink_exit", "ext4_unlink_exit", false),
-    ("mark_inode_dirty", "ext4_mark_inode_dirty", false),
-    ("allocate_inode", "ext4_allocate_inode", false),
-    ("dirty_inode", "writeback_dirty_inode", false),
-    ("fallocate_enter", "ext4_fallocate_enter", false),
-    ("fallocate_exit", "ext4_fallocate_exit", false),
-    ("punch_hole", "ext4_punch_hole", false),
-    ("zero_range", "ext4_zero_range", false),
-    ("collapse_range", "ext4_collapse_range", false),
-    ("insert_range", "ext4_insert_range", false),
-    ("journal_start", "ext4_journal_start_inode", true),
-    ("dio_begin", "iomap_dio_rw_begin", true),
-    ("dio_complete", "iomap_dio_complete", true),
-    ("dirty_folio", "writeback_dirty_folio", true),
-    ("sys_exit", "sys_exit", false),
-    ("sys_enter", "sys_enter", false),
-    ("process_fork", "sched_process_fork", false),
-    ("process_exec", "sched_process_exec", false),
-    ("process_exit", "sched_process_exit", false),
-];
 
 /// What to capture.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +30,9 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Whether opens and first reads are told.
     pub reads: bool,
+    /// Whether the closing of descriptors that were open for writing is told. Every system
+    /// call of the machine pays for it.
+    pub closes: bool,
     /// Whether processes that write below the roots are stopped (SIGSTOP) while more than
     /// half of the ring is unread, so that nothing is lost. Whoever sets this must call
     /// [`Capture::resume`] and see to it that somebody does when the recorder dies.
@@ -135,6 +112,7 @@ impl Stats {
 pub struct Capture {
     bpf: Ebpf,
     btf: Btf,
+    loaded: Vec<&'static str>,
     ring: Option<Ring>,
     places: HashMap<MapData, [u8; 16], u32>,
     stopped: HashMap<MapData, u32, u32>,
@@ -191,6 +169,7 @@ impl Capture {
             counters: Array::try_from(take(&mut bpf, "counters")?)?,
             bpf,
             btf,
+            loaded: Vec::new(),
         };
         for root in &config.roots {
             capture.place(*root, INSIDE)?;
@@ -198,16 +177,19 @@ impl Capture {
         for excluded in &config.excluded {
             capture.place(*excluded, OUTSIDE)?;
         }
-        capture.load_programs()?;
+        capture.load_programs(config)?;
         Ok(capture)
     }
 
-    fn load_programs(&mut self) -> Result<(), CaptureError> {
-        for &(name, tracepoint, optional) in PROGRAMS {
+    fn load_programs(&mut self, config: &Config) -> Result<(), CaptureError> {
+        for &(name, tracepoint, when) in PROGRAMS {
+            if !when.wanted(config) {
+                continue;
+            }
             let program = program(&mut self.bpf, name)?;
             match program.load(tracepoint, &self.btf) {
-                Ok(()) => {}
-                Err(ProgramError::Btf(_)) if optional => {}
+                Ok(()) => self.loaded.push(name),
+                Err(ProgramError::Btf(_)) if when == When::Known => {}
                 Err(source) => return Err(CaptureError::Program { name, source }),
             }
         }
@@ -219,12 +201,10 @@ impl Capture {
     /// # Errors
     /// When a program cannot be attached.
     pub fn attach(&mut self) -> Result<(), CaptureError> {
-        for &(name, _, optional) in PROGRAMS {
-            match program(&mut self.bpf, name)?.attach() {
-                Ok(_) => {}
-                Err(ProgramError::NotLoaded) if optional => {}
-                Err(source) => return Err(CaptureError::Program { name, source }),
-            }
+        for &name in &self.loaded {
+            program(&mut self.bpf, name)?
+                .attach()
+                .map_err(|source| CaptureError::Program { name, source })?;
         }
         Ok(())
     }

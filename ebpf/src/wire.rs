@@ -25,6 +25,8 @@ pub struct Record<'a> {
     /// Emitted under the lock of what it changes, so that its place in the ring is its
     /// place in the order of all changes of that file or directory.
     pub ordered: bool,
+    /// Of a write: all that its call wrote, so that no [`What::CallEnd`] follows.
+    pub whole: bool,
     /// What was done.
     pub what: What<'a>,
 }
@@ -87,8 +89,6 @@ pub enum Reason {
     RingFull,
     /// The file system has no hook under the lock.
     Foreign,
-    /// A range was collapsed or inserted.
-    Shifted,
     /// Records of this call went out, then the call failed.
     Undone,
 }
@@ -227,7 +227,8 @@ pub enum What<'a> {
         /// had: then the range is dirty.
         bytes: Option<&'a [u8]>,
     },
-    /// A call that emitted segments is over.
+    /// A call that emitted segments is over, unless its only one was [`Record::whole`].
+    /// Workers of io_uring have no call that could end.
     CallEnd {
         /// What it returned.
         ret: i64,

@@ -8,6 +8,7 @@ use super::{
 pub(super) const HEAD: usize = 40;
 pub(super) const ORDERED: u16 = 1;
 pub(super) const PAYLOAD: u16 = 2;
+pub(super) const WHOLE: u16 = 4;
 pub(super) const HAS_INODE: u32 = 1;
 pub(super) const HAS_PARENT: u32 = 2;
 pub(super) const HAS_TO: u32 = 4;
@@ -68,6 +69,7 @@ pub fn decode(slot: &[u8]) -> Result<Record<'_>, WireError> {
         task: Task { pid, tid, start },
         call,
         ordered: flags & ORDERED != 0,
+        whole: flags & WHOLE != 0,
         what,
     })
 }
@@ -290,8 +292,7 @@ const fn reason(value: u32) -> Result<Reason, WireError> {
         4 => Reason::NoPayload,
         5 => Reason::RingFull,
         6 => Reason::Foreign,
-        7 => Reason::Shifted,
-        8 => Reason::Undone,
+        7 => Reason::Undone,
         _ => return Err(unknown("reason", value)),
     })
 }

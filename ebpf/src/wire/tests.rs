@@ -6,7 +6,9 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
-use super::decode::{CUT, HAS_INODE, HAS_PARENT, HAS_REPLACED, HAS_TO, HEAD, ORDERED, PAYLOAD};
+use super::decode::{
+    CUT, HAS_INODE, HAS_PARENT, HAS_REPLACED, HAS_TO, HEAD, ORDERED, PAYLOAD, WHOLE,
+};
 use super::{Attr, Entry, Inode, Reason, Stream, What, WireError, decode, kernel_dev, st_dev};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use std::collections::BTreeMap;
@@ -95,7 +97,7 @@ fn a_write_carries_its_bytes() {
     );
     bytes.extend([0xee; 200]);
     let record = decode(&bytes).unwrap();
-    assert!(record.ordered);
+    assert!(record.ordered && !record.whole);
     assert_eq!((record.time, record.call), (7, 3));
     let task = record.task;
     assert_eq!((task.pid, task.tid, task.start), (41, 42, 99));
@@ -110,9 +112,9 @@ fn a_write_carries_its_bytes() {
 
 #[test]
 fn a_write_without_payload_has_none() {
-    let bytes = slot(header()["DK_WRITE"], 0, &write_body(70_000, b""));
+    let bytes = slot(header()["DK_WRITE"], WHOLE, &write_body(70_000, b""));
     let record = decode(&bytes).unwrap();
-    assert!(!record.ordered);
+    assert!(!record.ordered && record.whole);
     assert!(matches!(
         record.what,
         What::Write {
@@ -223,6 +225,7 @@ fn the_header_has_the_same_numbers() {
     let expected = [
         ("DK_ORDERED", ORDERED.into()),
         ("DK_PAYLOAD", PAYLOAD.into()),
+        ("DK_WHOLE", WHOLE.into()),
         ("DK_HAS_INODE", HAS_INODE),
         ("DK_HAS_PARENT", HAS_PARENT),
         ("DK_HAS_TO", HAS_TO),
@@ -277,7 +280,6 @@ fn enumerators_mean_what_their_names_say() {
         ("DK_NO_PAYLOAD", Reason::NoPayload),
         ("DK_RING_FULL", Reason::RingFull),
         ("DK_FOREIGN", Reason::Foreign),
-        ("DK_SHIFTED", Reason::Shifted),
         ("DK_UNDONE", Reason::Undone),
     ] {
         let mut body = inode(9);
@@ -329,7 +331,7 @@ proptest! {
     #[test]
     fn arbitrary_bodies_never_panic(
         kind in 0_u32..26,
-        flags in 0_u16..4,
+        flags in 0_u16..8,
         body in prop::collection::vec(any::<u8>(), 0..600),
     ) {
         let slot = slot(kind, flags, &body);

@@ -79,6 +79,7 @@ impl Bed {
             recorder: u32::MAX,
             ring_bytes: 64 << 20,
             reads: true,
+            closes: true,
             ..Config::default()
         };
         change(&mut config, dir.path());
