@@ -4,7 +4,7 @@
 //! Processes that were held back are continued by [`Capture::resume`]; whoever watches over
 //! the recorder's death must do the same for all that [`Capture::stopped`] names.
 
-use crate::programs::{PROGRAMS, When};
+use crate::programs::Job;
 use crate::wire::{Inode, decode_inode, kernel_dev};
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError};
@@ -12,6 +12,8 @@ use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 const OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
 const INSIDE: u32 = 2;
@@ -181,17 +183,32 @@ impl Capture {
         Ok(capture)
     }
 
+    /// Several at a time: the kernel takes a while to verify each.
     fn load_programs(&mut self, config: &Config) -> Result<(), CaptureError> {
-        for &(name, tracepoint, when) in PROGRAMS {
-            if !when.wanted(config) {
-                continue;
+        let mut jobs = Vec::new();
+        for (name, program) in self.bpf.programs_mut() {
+            jobs.extend(Job::of(name, program, config)?);
+        }
+        jobs.sort_unstable_by_key(|job| job.rank);
+        let (jobs, loaded) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+        let next = || lock(&jobs).pop();
+        let work = || {
+            // No guard may live while a program is verified.
+            while let Some(job) = next() {
+                let name = job.run(&self.btf);
+                lock(&loaded).push(name);
             }
-            let program = program(&mut self.bpf, name)?;
-            match program.load(tracepoint, &self.btf) {
-                Ok(()) => self.loaded.push(name),
-                Err(ProgramError::Btf(_)) if when == When::Known => {}
-                Err(source) => return Err(CaptureError::Program { name, source }),
+        };
+        std::thread::scope(|scope| {
+            let others = available_parallelism().map_or(1, usize::from).min(4) - 1;
+            for _ in 0..others {
+                scope.spawn(work);
             }
+            work();
+        });
+        let loaded = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for name in loaded {
+            self.loaded.extend(name?);
         }
         Ok(())
     }
@@ -276,10 +293,15 @@ impl Capture {
     /// # Errors
     /// When the map cannot be read or changed.
     pub fn resume(&mut self) -> Result<usize, CaptureError> {
+        self.continue_all(false)
+    }
+
+    /// With those whose signal may still be under way, once nobody sends any more.
+    fn continue_all(&mut self, under_way: bool) -> Result<usize, CaptureError> {
         let stopped: Vec<(u32, u32)> = self.stopped.iter().collect::<Result<_, _>>()?;
         let mut resumed = 0;
         for (tgid, sent) in stopped {
-            if sent == 0 {
+            if sent == 0 && !under_way {
                 continue;
             }
             self.stopped.remove(&tgid)?;
@@ -288,6 +310,20 @@ impl Capture {
         }
         Ok(resumed)
     }
+}
+
+/// Detaches, then continues whoever is still held back.
+impl Drop for Capture {
+    fn drop(&mut self) {
+        for name in std::mem::take(&mut self.loaded) {
+            let _ = program(&mut self.bpf, name).map(BtfTracePoint::unload);
+        }
+        let _ = self.continue_all(true);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn loader<'a>(config: &'a Config, btf: &'a Btf, outputs: &'a [[u8; 16]; 2]) -> EbpfLoader<'a> {

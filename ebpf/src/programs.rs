@@ -1,10 +1,12 @@
 //! The kernel programs of the tracepoint tier: which tracepoint each attaches to, and when.
 
-use crate::loader::Config;
+use crate::loader::{CaptureError, Config};
+use aya::Btf;
+use aya::programs::{BtfTracePoint, Program, ProgramError};
 
 /// When a program is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+enum When {
     /// Always: without it the tier does not work.
     Always,
     /// Where the kernel has the tracepoint.
@@ -16,7 +18,7 @@ pub(crate) enum When {
 }
 
 impl When {
-    pub(crate) const fn wanted(self, config: &Config) -> bool {
+    const fn wanted(self, config: &Config) -> bool {
         match self {
             Self::Always | Self::Known => true,
             Self::Output => config.stdout.is_some() || config.stderr.is_some(),
@@ -25,8 +27,9 @@ impl When {
     }
 }
 
-/// Programs by the name of their C function, and their tracepoints.
-pub(crate) const PROGRAMS: &[(&str, &str, When)] = &[
+/// Programs by the name of their C function, and their tracepoints. The last ones take the
+/// longest to verify and are loaded first.
+const PROGRAMS: &[(&str, &str, When)] = &[
     ("da_write_end", "ext4_da_write_end", When::Always),
     ("write_end", "ext4_write_end", When::Always),
     (
@@ -35,7 +38,6 @@ pub(crate) const PROGRAMS: &[(&str, &str, When)] = &[
         When::Known,
     ),
     ("unlink_exit", "ext4_unlink_exit", When::Always),
-    ("mark_inode_dirty", "ext4_mark_inode_dirty", When::Always),
     ("allocate_inode", "ext4_allocate_inode", When::Always),
     ("dirty_inode", "writeback_dirty_inode", When::Always),
     ("fallocate_enter", "ext4_fallocate_enter", When::Always),
@@ -48,10 +50,60 @@ pub(crate) const PROGRAMS: &[(&str, &str, When)] = &[
     ("dio_begin", "iomap_dio_rw_begin", When::Known),
     ("dio_complete", "iomap_dio_complete", When::Known),
     ("dirty_folio", "writeback_dirty_folio", When::Known),
-    ("sys_exit", "sys_exit", When::Always),
     ("sys_enter", "sys_enter", When::Closes),
     ("process_fork", "sched_process_fork", When::Always),
     ("process_exec", "sched_process_exec", When::Always),
     ("process_exit", "sched_process_exit", When::Always),
     ("output_exit", "sys_exit", When::Output),
+    ("mark_inode_dirty", "ext4_mark_inode_dirty", When::Always),
+    ("sys_exit", "sys_exit", When::Always),
 ];
+
+/// One program that is to be loaded.
+pub(crate) struct Job<'a> {
+    name: &'static str,
+    tracepoint: &'static str,
+    when: When,
+    /// Place in the order: the highest is to be loaded first.
+    pub(crate) rank: usize,
+    program: &'a mut BtfTracePoint,
+}
+
+impl<'a> Job<'a> {
+    /// `None` for a program that this configuration does not want.
+    pub(crate) fn of(
+        name: &str,
+        program: &'a mut Program,
+        config: &Config,
+    ) -> Result<Option<Self>, CaptureError> {
+        let mut ranked = PROGRAMS.iter().enumerate();
+        let found = ranked.find(|(_, (known, ..))| *known == name);
+        let (rank, &(name, tracepoint, when)) =
+            found.ok_or(CaptureError::Missing("such program"))?;
+        if !when.wanted(config) {
+            return Ok(None);
+        }
+        let program = program
+            .try_into()
+            .map_err(|source| CaptureError::Program { name, source })?;
+        Ok(Some(Self {
+            name,
+            tracepoint,
+            when,
+            rank,
+            program,
+        }))
+    }
+
+    /// Loads it and returns its name, or `None` where the kernel can do without.
+    pub(crate) fn run(self, btf: &Btf) -> Result<Option<&'static str>, CaptureError> {
+        match self.program.load(self.tracepoint, btf) {
+            Ok(()) => Ok(Some(self.name)),
+            Err(ProgramError::Btf(_)) if self.when == When::Known => Ok(None),
+            Err(source) => Err(CaptureError::Program {
+                name: self.name,
+                source,
+            }),
+        }
+    }
+}

@@ -93,6 +93,11 @@ impl Bed {
         self.dir.path().join(name)
     }
 
+    /// Ends the capture and leaves the directory.
+    pub(crate) fn end(self) -> TempDir {
+        self.dir
+    }
+
     /// Runs a workload and returns every record up to its end.
     pub(crate) fn record(&mut self, work: impl FnOnce() + Send) -> Records {
         let mut slots = Vec::new();

@@ -2,19 +2,36 @@
 
 use crate::bed::{Bed, id};
 use diffkeeper_ebpf::wire::{What, decode};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const PAGES: u64 = 20_000;
 
-fn writer(path: &std::path::Path) -> std::process::Child {
-    Command::new("dd")
+/// Killed and waited for at the end of a test, however it ends.
+struct Writer(Child);
+
+impl Writer {
+    fn is_over(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn writer(path: &Path) -> Writer {
+    let child = Command::new("dd")
         .args(["if=/dev/zero", "bs=4k"])
         .arg(format!("of={}", path.display()))
         .arg(format!("count={PAGES}"))
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Writer(child.unwrap())
 }
 
 #[test]
@@ -28,7 +45,7 @@ fn a_slow_reader_holds_writers_back_and_loses_nothing() {
     let mut pages = 0;
     let mut over = false;
     while !over {
-        over = child.try_wait().unwrap().is_some();
+        over = child.is_over();
         std::thread::sleep(Duration::from_millis(10));
         bed.ring.drain(|slot| {
             let record = decode(slot).unwrap();
@@ -51,10 +68,10 @@ fn what_has_no_room_is_dirty() {
     let Some(mut bed) = bed else { return };
     let path = bed.path("file");
     let mut child = writer(&path);
-    while child.try_wait().unwrap().is_none() {
+    while !child.is_over() {
         std::thread::sleep(Duration::from_millis(1));
         if bed.capture.stats().unwrap().lost_in_all() > 10 {
-            child.kill().unwrap();
+            child.0.kill().unwrap();
         }
     }
     assert!(bed.capture.stats().unwrap().lost_in_all() > 10);
@@ -67,4 +84,25 @@ fn what_has_no_room_is_dirty() {
         "{dirty:?}"
     );
     assert_eq!(bed.capture.take_dirty().unwrap(), []);
+}
+
+/// The recorder's end leaves nobody stopped.
+#[test]
+fn dropping_the_capture_continues_whom_it_held_back() {
+    let bed = Bed::with(|config, _| {
+        config.ring_bytes = 1 << 20;
+        config.hold_back = true;
+    });
+    let Some(bed) = bed else { return };
+    let mut child = writer(&bed.path("file"));
+    let state = format!("/proc/{}/stat", child.0.id());
+    let stopped = |stat: String| stat.split(") ").nth(1).unwrap().starts_with('T');
+    while !stopped(std::fs::read_to_string(&state).unwrap()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let dir = bed.end();
+    while !child.is_over() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(dir);
 }
