@@ -41,7 +41,7 @@ fn main() {
                 println!("{record:?}");
             }
         });
-        capture.resume().unwrap();
+        capture.stopped().resume(false).unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
     eprintln!("{:?}", capture.stats().unwrap());

@@ -2,5 +2,6 @@
 
 pub mod loader;
 mod programs;
+pub mod stopped;
 pub mod support;
 pub mod wire;

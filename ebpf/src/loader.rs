@@ -1,15 +1,15 @@
 //! Loads and attaches the kernel programs of the tracepoint tier and hands their ring out.
 //!
 //! Nothing outlives the process: programs detach and maps go when their descriptors close.
-//! Processes that were held back are continued by [`Capture::resume`]; whoever watches over
-//! the recorder's death must do the same for all that [`Capture::stopped`] names.
+//! Processes that were held back stay so until [`Stopped::resume`]: whoever watches over the
+//! recorder's death needs a duplicate of that map's descriptor.
 
 use crate::programs::Job;
+use crate::stopped::Stopped;
 use crate::wire::{Inode, decode_inode, kernel_dev};
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
-use rustix::process::{Pid, Signal, kill_process};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,7 +37,7 @@ pub struct Config {
     pub closes: bool,
     /// Whether processes that write below the roots are stopped (SIGSTOP) while more than
     /// half of the ring is unread, so that nothing is lost. Whoever sets this must call
-    /// [`Capture::resume`] and see to it that somebody does when the recorder dies.
+    /// [`Stopped::resume`] and see to it that somebody does when the recorder dies.
     pub hold_back: bool,
     /// Whether a root lies on a file system other than ext4, which the kernel programs
     /// can only follow by the paths that processes give.
@@ -79,6 +79,9 @@ pub enum CaptureError {
     /// A map was refused.
     #[error("cannot use a capture map: {0}")]
     Map(#[from] MapError),
+    /// A descriptor could not be duplicated.
+    #[error("cannot duplicate the descriptor of a capture map: {0}")]
+    Descriptor(#[from] std::io::Error),
     /// The object holds no such thing: it was built from other sources.
     #[error("the capture object has no {0}")]
     Missing(&'static str),
@@ -117,7 +120,7 @@ pub struct Capture {
     loaded: Vec<&'static str>,
     ring: Option<Ring>,
     places: HashMap<MapData, [u8; 16], u32>,
-    stopped: HashMap<MapData, u32, u32>,
+    stopped: Stopped,
     dirty: HashMap<MapData, [u8; 16], [u8; 72]>,
     counters: Array<MapData, [u8; 272]>,
 }
@@ -166,7 +169,7 @@ impl Capture {
         let mut capture = Self {
             ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
             places: HashMap::try_from(take(&mut bpf, "places")?)?,
-            stopped: HashMap::try_from(take(&mut bpf, "stopped")?)?,
+            stopped: Stopped::from_map(take(&mut bpf, "stopped")?)?,
             dirty: HashMap::try_from(take(&mut bpf, "dirty")?)?,
             counters: Array::try_from(take(&mut bpf, "counters")?)?,
             bpf,
@@ -278,37 +281,10 @@ impl Capture {
         Ok(taken)
     }
 
-    /// The thread groups that are held back now.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn stopped(&self) -> Result<Vec<u32>, CaptureError> {
-        Ok(self.stopped.keys().collect::<Result<_, _>>()?)
-    }
-
-    /// Continues the processes that were held back and returns how many. To be called after
-    /// every drain, and at least every few ms while [`Self::stopped`] names any: one that is
-    /// just being stopped is left to the next call.
-    ///
-    /// # Errors
-    /// When the map cannot be read or changed.
-    pub fn resume(&mut self) -> Result<usize, CaptureError> {
-        self.continue_all(false)
-    }
-
-    /// With those whose signal may still be under way, once nobody sends any more.
-    fn continue_all(&mut self, under_way: bool) -> Result<usize, CaptureError> {
-        let stopped: Vec<(u32, u32)> = self.stopped.iter().collect::<Result<_, _>>()?;
-        let mut resumed = 0;
-        for (tgid, sent) in stopped {
-            if sent == 0 && !under_way {
-                continue;
-            }
-            self.stopped.remove(&tgid)?;
-            let pid = i32::try_from(tgid).ok().and_then(Pid::from_raw);
-            resumed += usize::from(pid.is_some_and(|pid| kill_process(pid, Signal::CONT).is_ok()));
-        }
-        Ok(resumed)
+    /// The processes that are held back. [`Stopped::resume`] is to be called after every
+    /// drain, and every few ms while there are any.
+    pub const fn stopped(&mut self) -> &mut Stopped {
+        &mut self.stopped
     }
 }
 
@@ -318,7 +294,7 @@ impl Drop for Capture {
         for name in std::mem::take(&mut self.loaded) {
             let _ = program(&mut self.bpf, name).map(BtfTracePoint::unload);
         }
-        let _ = self.continue_all(true);
+        let _ = self.stopped.resume(true);
     }
 }
 

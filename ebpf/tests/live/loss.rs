@@ -1,7 +1,9 @@
 //! Too much for the ring: writers wait, or what is lost is named.
 
 use crate::bed::{Bed, id};
+use diffkeeper_ebpf::stopped::Stopped;
 use diffkeeper_ebpf::wire::{What, decode};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -51,13 +53,13 @@ fn a_slow_reader_holds_writers_back_and_loses_nothing() {
             let record = decode(slot).unwrap();
             pages += u64::from(matches!(record.what, What::Write { len: 4096, .. }));
         });
-        bed.capture.resume().unwrap();
+        bed.capture.stopped().resume(false).unwrap();
     }
     let stats = bed.capture.stats().unwrap();
     assert!(stats.stops > 0);
     assert_eq!(stats.lost_in_all(), 0);
     assert_eq!(pages, PAGES);
-    assert_eq!(bed.capture.stopped().unwrap(), []);
+    assert_eq!(bed.capture.stopped().pids().unwrap(), []);
     assert_eq!(bed.capture.take_dirty().unwrap(), []);
 }
 
@@ -105,4 +107,25 @@ fn dropping_the_capture_continues_whom_it_held_back() {
         std::thread::sleep(Duration::from_millis(1));
     }
     drop(dir);
+}
+
+/// What a watchdog does with a descriptor that it holds after the recorder died.
+#[test]
+fn a_duplicate_of_the_descriptor_continues_them_too() {
+    let bed = Bed::with(|config, _| {
+        config.ring_bytes = 1 << 20;
+        config.hold_back = true;
+    });
+    let Some(mut bed) = bed else { return };
+    let fd = bed.capture.stopped().as_fd().try_clone_to_owned().unwrap();
+    let mut stopped = Stopped::from_fd(fd).unwrap();
+    let mut child = writer(&bed.path("file"));
+    while stopped.pids().unwrap() != [child.0.id()] {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    while !child.is_over() {
+        bed.ring.drain(|_| {});
+        stopped.resume(false).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
