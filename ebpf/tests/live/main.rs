@@ -15,3 +15,4 @@ mod image;
 mod loss;
 mod names;
 mod others;
+mod uring;
