@@ -332,8 +332,15 @@ static __noinline int finish_call(struct call *call, s64 ret)
 		emit_call_end(call->number, ret);
 	else if (call->done && ret < 0)
 		emit_dirty_again(&call->subject, &doubt, call->number);
+	/* Only now have the dentries moved: verdicts from before are void. */
+	if (call->moved[0])
+		forget((void *)call->moved[0]);
+	if (call->moved[1])
+		forget((void *)call->moved[1]);
+	call->moved[0] = call->moved[1] = 0;
 	call->number += !!told;
-	call->segments = call->whole = call->done = call->dirtied = call->direct = call->marks = 0;
+	call->segments = call->whole = call->done = call->dirtied = call->direct = 0;
+	call->marks = call->settled = 0;
 	call->born = call->len = call->shifting = 0;
 	if (told)
 		hold_back(bpf_get_current_task_btf());

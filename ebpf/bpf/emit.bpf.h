@@ -352,7 +352,7 @@ static __noinline int emit_rename(struct call *call, const struct moved *moved)
 	u32 from, to;
 
 	if (!slot)
-		return 0;
+		return moved->to == moved->from ? 0 : lose_about(DK_RENAME, moved->to);
 	body = &slot->rename;
 	body->has = describe_if(&body->inode, moved->inode, DK_HAS_INODE);
 	body->has |= describe_if(&body->from, moved->from, DK_HAS_PARENT);

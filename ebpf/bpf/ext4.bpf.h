@@ -152,7 +152,8 @@ static __noinline int finish_link(struct call *call, struct inode *inode)
 		.flags = DK_ORDERED,
 	};
 
-	forget(inode);
+	call->settled = 1;
+	call->moved[0] = (u64)inode;
 	if (inside(parent))
 		emit_entry(call, inode, parent, &label, DK_LINK);
 	return 0;
@@ -172,12 +173,12 @@ static __noinline int finish_rmdir(struct call *call, struct inode *parent)
 	struct dentry *dentry = first_dentry(inode);
 	struct label label = { .flags = DK_ORDERED };
 
+	call->settled = 1;
 	if (!dentry)
 		return 0;
 	label_of_dentry(&label, dentry);
 	if (inside(parent))
 		emit_entry(call, inode, parent, &label, DK_RMDIR);
-	forget(inode);
 	return 0;
 }
 
@@ -187,11 +188,11 @@ static __noinline int finish_rename(struct call *call, struct moved *moved)
 	struct pt_regs *regs = registers(bpf_get_current_task_btf());
 	const volatile struct shape *shape = shape_of(regs);
 
-	forget(moved->inode);
-	if (moved->replaced)
-		forget(moved->replaced);
+	call->settled = 1;
 	if (!inside(moved->from) && !inside(moved->to))
 		return 0;
+	call->moved[0] = (u64)moved->inode;
+	call->moved[1] = (u64)moved->replaced;
 	moved->from_path = argument(regs, shape->path);
 	moved->to_path = argument(regs, shape->other_path);
 	return emit_rename(call, moved);
@@ -259,7 +260,7 @@ static __noinline int mark_names(struct call *call, struct inode *inode, u32 cla
 	struct pt_regs *regs = registers(bpf_get_current_task_btf());
 	struct inode *first = (void *)call->mark[0];
 
-	if (call->done)
+	if (call->settled)
 		return 0;
 	if (class == C_RENAME) {
 		if (regs->orig_ax == NR_RENAMEAT2 && (regs->r8 & RENAME_EXCHANGE))

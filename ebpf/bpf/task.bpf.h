@@ -13,8 +13,8 @@ struct call {
 	u64 number;
 	u32 segments; /* Write records that went out and need an end */
 	u32 whole;    /* one that does not */
-	u32 pad;
 	u32 done;     /* enum dk_kind of the other record that went out */
+	u32 settled;  /* what was dirtied has been made sense of */
 	u32 marks;    /* inodes that the operation under way has dirtied */
 	u32 mode;     /* of fallocate */
 	u32 dirtied;  /* a Dirty record went out */
@@ -23,6 +23,7 @@ struct call {
 	u64 born;     /* inode that was allocated and has no name yet */
 	u64 born_dir; /* where it will have one */
 	u64 offset, len; /* of fallocate */
+	u64 moved[2]; /* inodes whose names are other ones when the call is over */
 	u64 shifting; /* inode whose range is being collapsed or inserted */
 	u64 after;    /* its length when that has worked */
 	struct dk_inode subject; /* what to read again if the call fails after all */
