@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds the committed objects: the same bytes on every machine with the same clang.
+# Needs clang-14, llvm-14 and libbpf-dev (Debian 12's).
 # Usage: build.sh [DIRECTORY]   (default: where this script stands)
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -10,18 +10,20 @@
 /* What the command's standard output and error refer to; 0: not wanted. */
 const volatile struct place outputs[2] = {};
 
+INLINE void lose_output(const struct segment *segment)
+{
+	lose(DK_OUTPUT, NULL);
+}
+
 INLINE void put_output(struct dk_head *slot, const struct segment *segment, u32 len)
 {
 	struct dk_output *body = (void *)(slot + 1);
 
+	if (!len)
+		lose_output(segment);
 	body->stream = segment->stream;
 	body->len = len;
 	head(slot, DK_OUTPUT, segment->flags, sizeof(*slot) + sizeof(*body) + len, 0);
-}
-
-INLINE void lose_output(const struct segment *segment)
-{
-	lose(DK_OUTPUT, NULL);
 }
 
 static __noinline int emit_output(struct segment *segment)

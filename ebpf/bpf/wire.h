@@ -148,7 +148,7 @@ struct dk_rename {
 	struct dk_inode inode; /* what moved */
 	struct dk_inode from;  /* parent of the old name */
 	struct dk_inode to;    /* parent of the new name */
-	struct dk_inode replaced; /* what the new name stood for: gone, or exchanged */
+	struct dk_inode replaced; /* of an exchange: what the new name stood for */
 	dk_u32 has; /* DK_HAS_PARENT: from */
 	dk_u32 flags; /* of renameat2 */
 	dk_u16 from_name;

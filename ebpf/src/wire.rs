@@ -120,7 +120,7 @@ pub enum Stream {
 pub struct Entry<'a> {
     /// What the name stands for.
     pub inode: Option<Inode>,
-    /// The directory that holds the name.
+    /// The directory that holds the name. Its times and links may be those from just before.
     pub parent: Option<Inode>,
     /// One component, without a slash; empty for a file that was made without a name.
     pub name: &'a [u8],
@@ -139,7 +139,8 @@ pub struct Rename<'a> {
     pub to_parent: Option<Inode>,
     /// The new name.
     pub to_name: &'a [u8],
-    /// What the new name stood for before: it lost that name, or was exchanged.
+    /// Of an exchange: what the new name stood for. A plain rename does not tell what it
+    /// replaced; the order of all records does.
     pub replaced: Option<Inode>,
     /// `RENAME_*`.
     pub flags: u32,
