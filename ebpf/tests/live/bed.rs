@@ -61,16 +61,17 @@ impl Bed {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config, &Path)) -> Option<Self> {
-        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), change)
+        let top = top();
+        if statfs(&top).unwrap().f_type != EXT4 {
+            eprintln!("SKIPPED: {} is not on ext4", top.display());
+            return None;
+        }
+        Self::below(&top, change)
     }
 
     pub(crate) fn below(top: &Path, change: impl FnOnce(&mut Config, &Path)) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("SKIPPED: loading kernel programs needs root");
-            return None;
-        }
-        if change_needs_ext4(top) {
-            eprintln!("SKIPPED: {} is not on ext4", top.display());
             return None;
         }
         let dir = TempDir::new_in(top).unwrap();
@@ -129,7 +130,9 @@ fn whole(slot: &[u8]) -> &[u8] {
     &slot[..size as usize]
 }
 
-fn change_needs_ext4(top: &Path) -> bool {
-    let wanted = top == Path::new(env!("CARGO_TARGET_TMPDIR"));
-    wanted && statfs(top).unwrap().f_type != EXT4
+/// Where the directories are made: another ext4, such as one with a journal, can be named
+/// by `DIFFKEEPER_TEST_DIR`.
+pub(crate) fn top() -> PathBuf {
+    let named = std::env::var_os("DIFFKEEPER_TEST_DIR");
+    named.map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
