@@ -1,3 +1,7 @@
-//! Kernel capture: what the host supports.
+//! Kernel capture: what the host supports, and what its kernel tells.
 
+pub mod loader;
+mod programs;
+pub mod stopped;
 pub mod support;
+pub mod wire;

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* The ring: slots by size class, heads, what is done when there is no room, and how
+ * writers are held back before that happens.
+ */
+#ifndef DK_RING_H
+#define DK_RING_H
+
+/* A slot's size must be a constant: the smallest class that holds the record is taken. */
+#define SLOT_WORD 64
+#define SLOT_BODY 512
+#define SLOT_NAMES 1024
+#define SLOT_PAGE 4608
+#define SLOT_CHUNK (16384 + 256)
+#define SLOT_WHOLE (65536 + 256)
+
+/* Size of the ring in bytes, as user space made it. */
+const volatile u32 ring_bytes = 1 << 22;
+
+/* Whether writers are stopped while more than half of the ring is unread. */
+const volatile bool stop_writers = true;
+
+/* A reader that sleeps is woken beyond ring_bytes / WAKE, at most this often in ns. */
+#define WAKE 16
+#define WAKE_EVERY 1000000
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+} ring SEC(".maps");
+
+/* Counters, read by user space. */
+struct stats {
+	u64 emitted;
+	u64 stops;
+	u64 lost[32]; /* by enum dk_kind; 0: what could not even be entered into dirty */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct stats);
+} counters SEC(".maps");
+
+#define COUNT(field)                                                     \
+	do {                                                             \
+		u32 zero = 0;                                            \
+		struct stats *stats = bpf_map_lookup_elem(&counters, &zero); \
+		if (stats)                                               \
+			__sync_fetch_and_add(&stats->field, 1);          \
+	} while (0)
+
+u64 woken = 0;
+
+/* What must be read again because a record had no room. */
+struct dirty_key {
+	u64 ino;
+	u32 dev;
+	u32 generation;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct dirty_key);
+	__type(value, struct dk_inode);
+} dirty SEC(".maps");
+
+/* Thread groups that were stopped; 1 once the signal has gone out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u32);
+} stopped SEC(".maps");
+
+INLINE void head(struct dk_head *head, u32 kind, u32 flags, u32 size, u64 number)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	head->size = size;
+	head->kind = kind;
+	head->flags = flags;
+	head->time = bpf_ktime_get_ns();
+	head->call = number;
+	head->start = task->group_leader->start_boottime;
+	head->pid = task->tgid;
+	head->tid = task->pid;
+}
+
+INLINE void submit(void *slot)
+{
+	u64 flags = BPF_RB_NO_WAKEUP;
+
+	COUNT(emitted);
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_bytes / WAKE) {
+		u64 now = bpf_ktime_get_ns();
+
+		if (now - woken > WAKE_EVERY) {
+			woken = now;
+			flags = BPF_RB_FORCE_WAKEUP;
+		}
+	}
+	bpf_ringbuf_submit(slot, flags);
+}
+
+/* Counts a record that had no room, and keeps whose it was. */
+INLINE void lose(u32 kind, const struct dk_inode *inode)
+{
+	COUNT(lost[kind & 31]);
+	if (inode) {
+		struct dirty_key key = {
+			.ino = inode->ino,
+			.dev = inode->dev,
+			.generation = inode->generation,
+		};
+
+		if (bpf_map_update_elem(&dirty, &key, inode, BPF_ANY))
+			COUNT(lost[0]);
+	}
+}
+
+/* Stops the writer's process while more than half of the ring is unread. It is entered
+ * first and counts as stopped only after the signal, so that a continue never comes too
+ * early; a process that cannot be entered is not stopped.
+ */
+INLINE void hold_back(struct task_struct *task)
+{
+	u32 tgid = task->tgid, flag = 0;
+
+	if (!stop_writers || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
+		return;
+	if (bpf_map_update_elem(&stopped, &tgid, &flag, BPF_ANY))
+		return;
+	if (bpf_send_signal(SIGSTOP)) {
+		bpf_map_delete_elem(&stopped, &tgid);
+		return;
+	}
+	flag = 1;
+	bpf_map_update_elem(&stopped, &tgid, &flag, BPF_ANY);
+	COUNT(stops);
+}
+
+#endif

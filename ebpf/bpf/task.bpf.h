@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* What is kept of a thread from one hook to the next, and whose hooks count at all. */
+#ifndef DK_TASK_H
+#define DK_TASK_H
+
+/* Thread group of the recorder, which never records itself. */
+const volatile u32 recorder = 0;
+
+#define MARKS 4
+
+/* One system call under way; numbers go up when a call that emitted ends. */
+struct call {
+	u64 number;
+	u32 segments; /* Write records that went out and need an end */
+	u32 whole;    /* one that does not */
+	u32 done;     /* enum dk_kind of the other record that went out */
+	u32 settled;  /* what was dirtied has been made sense of */
+	u32 marks;    /* inodes that the operation under way has dirtied */
+	u32 mode;     /* of fallocate */
+	u32 dirtied;  /* a Dirty record went out */
+	u32 direct;   /* a write past the page cache has begun */
+	u64 mark[MARKS];
+	u64 born;     /* inode that was allocated and has no name yet */
+	u64 born_dir; /* where it will have one */
+	u64 offset, len; /* of fallocate */
+	u64 moved[2]; /* inodes whose names are other ones when the call is over */
+	u64 shifting; /* inode whose range is being collapsed or inserted */
+	u64 after;    /* its length when that has worked */
+	struct dk_inode subject; /* what to read again if the call fails after all */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+INLINE struct call *call_of(struct task_struct *task)
+{
+	return bpf_task_storage_get(&calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* The call of a thread that has emitted or marked something, else none. */
+INLINE struct call *call_under_way(struct task_struct *task)
+{
+	return bpf_task_storage_get(&calls, task, NULL, 0);
+}
+
+/* Hooks of these are not looked at: threads of the kernel, and the recorder. */
+INLINE bool unheard(struct task_struct *task)
+{
+	return (task->flags & PF_KTHREAD) || (u32)task->tgid == recorder;
+}
+
+#endif
