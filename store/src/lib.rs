@@ -42,4 +42,4 @@ pub use refine::{Candidate, Refined};
 pub use snapshot::{Entry, Snapshot, State, components};
 pub use statedir::{FORMAT_VERSION, StateDirError};
 pub use store::Store;
-pub use writer::{Change, NewContent, Record, SessionWriter};
+pub use writer::{Change, Checked, NewContent, Record, SessionWriter};

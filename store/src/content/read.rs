@@ -47,10 +47,11 @@ struct Layered<'s> {
     recent: Option<(usize, Vec<u8>)>,
 }
 
-struct Chunk {
-    offset: u64,
-    len: u32,
-    digest: Digest,
+#[derive(Clone, Copy)]
+pub(super) struct Chunk {
+    pub(super) offset: u64,
+    pub(super) len: u32,
+    pub(super) digest: Digest,
 }
 
 struct Layer<'s> {
@@ -93,6 +94,21 @@ fn open_chain(
         return Err(ContentError::Mismatch(at));
     }
     Ok(Content { at, version, body })
+}
+
+/// As a long content is opened, whatever its length.
+#[cfg(test)]
+pub(super) fn open_layered(
+    lookup: &dyn Lookup,
+    at: VersionRef,
+) -> Result<Content<'_>, ContentError> {
+    let chain = chain(lookup, at, true)?;
+    let (_, version) = chain.first().ok_or(ContentError::NoVersion(at))?;
+    Ok(Content {
+        at,
+        version: version.clone(),
+        body: Body::Layered(Box::new(layered(lookup, &chain)?)),
+    })
 }
 
 type Chain = Vec<(VersionRef, Version)>;
@@ -152,6 +168,10 @@ pub(crate) fn step(
         Repr::Keyframe(_) | Repr::Chunks(_) => whole_root(lookup, at, version),
         Repr::Patch { codec, payload, .. } => {
             let payload = data(lookup, payload, PAYLOAD_LIMIT)?;
+            if *codec == PatchCodec::Ranges {
+                patch::ranges::splice(&mut bytes, &payload, length)?;
+                return Ok(bytes);
+            }
             Ok(patch::apply(*codec, &bytes, &payload, length)?)
         }
         Repr::Extent {
@@ -285,33 +305,79 @@ fn data(lookup: &dyn Lookup, data: &Data, limit: u64) -> Result<Vec<u8>, Content
 }
 
 fn layered<'s>(lookup: &'s dyn Lookup, chain: &Chain) -> Result<Layered<'s>, ContentError> {
-    let (at, root) = chain
-        .last()
+    let ((at, root), over) = chain
+        .split_last()
         .ok_or(ContentError::Missing(crate::model::MissingReason::Omitted))?;
-    let chunks = match &root.repr {
-        Repr::Chunks(lists) => chunks(lookup, lists, root.length)?,
-        Repr::Keyframe(_) if root.length == 0 => Vec::new(),
-        Repr::Keyframe(digest) => vec![Chunk {
-            offset: 0,
-            len: u32::try_from(root.length).map_err(|_| ContentError::BrokenChain(*at))?,
-            digest: *digest,
-        }],
-        _ => return Err(ContentError::BrokenChain(*at)),
-    };
-    let mut held = 0;
-    let layers = chain
-        .iter()
-        .rev()
-        .skip(1)
-        .map(|(at, version)| layer(lookup, *at, version, &mut held))
-        .collect::<Result<_, _>>()?;
     Ok(Layered {
         lookup,
-        chunks,
+        chunks: root_chunks(lookup, *at, root)?,
         root_len: root.length,
-        layers,
+        layers: layers(lookup, over)?,
         recent: None,
     })
+}
+
+/// What the versions from `at` down to `anchor`, which is not one of them, laid over that:
+/// where none of them laid anything there are zeros.
+pub(super) fn laid_over(
+    lookup: &dyn Lookup,
+    at: VersionRef,
+    anchor: VersionRef,
+) -> Result<Content<'_>, ContentError> {
+    let mut chain = Chain::new();
+    let mut next = Some(at);
+    while let Some(at) = next.filter(|next| *next != anchor) {
+        let version = lookup.version(at)?.ok_or(ContentError::NoVersion(at))?;
+        next = version.repr.base().filter(|base| base.seq < at.seq);
+        if chain.len() >= MAX_DEPTH {
+            return Err(ContentError::BrokenChain(at));
+        }
+        chain.push((at, version));
+    }
+    let top = chain.first().filter(|_| next.is_some());
+    let (_, version) = top.ok_or(ContentError::BrokenChain(at))?;
+    let body = Layered {
+        lookup,
+        chunks: Vec::new(),
+        root_len: 0,
+        layers: layers(lookup, &chain)?,
+        recent: None,
+    };
+    Ok(Content {
+        at,
+        version: version.clone(),
+        body: Body::Layered(Box::new(body)),
+    })
+}
+
+/// The chunks of a version that has no base.
+pub(super) fn root_chunks(
+    lookup: &dyn Lookup,
+    at: VersionRef,
+    root: &Version,
+) -> Result<Vec<Chunk>, ContentError> {
+    match &root.repr {
+        Repr::Chunks(lists) => chunks(lookup, lists, root.length),
+        Repr::Keyframe(_) if root.length == 0 => Ok(Vec::new()),
+        Repr::Keyframe(digest) => Ok(vec![Chunk {
+            offset: 0,
+            len: u32::try_from(root.length).map_err(|_| ContentError::BrokenChain(at))?,
+            digest: *digest,
+        }]),
+        _ => Err(ContentError::BrokenChain(at)),
+    }
+}
+
+/// The layers of versions that are given newest first.
+fn layers<'s>(
+    lookup: &'s dyn Lookup,
+    versions: &[(VersionRef, Version)],
+) -> Result<Vec<Layer<'s>>, ContentError> {
+    let mut held = 0;
+    let oldest_first = versions.iter().rev();
+    oldest_first
+        .map(|(at, version)| layer(lookup, *at, version, &mut held))
+        .collect()
 }
 
 fn layer<'s>(
@@ -373,7 +439,7 @@ fn splices(payload: &[u8], length: u64) -> Result<Vec<(u64, Vec<u8>)>, ContentEr
 }
 
 /// Copies `bytes`, which belong at `offset`, into the window that starts at `start`.
-fn lay(window: &mut [u8], start: u64, offset: u64, bytes: &[u8]) {
+pub(super) fn lay(window: &mut [u8], start: u64, offset: u64, bytes: &[u8]) {
     let skip = usize::try_from(start.saturating_sub(offset)).unwrap_or(usize::MAX);
     let into = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
     if let (Some(source), Some(target)) = (bytes.get(skip..), window.get_mut(into..)) {
