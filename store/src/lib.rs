@@ -19,6 +19,7 @@ mod meter;
 pub mod model;
 pub mod patch;
 mod paths;
+mod pending;
 pub mod policy;
 mod reader;
 mod refine;

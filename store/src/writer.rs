@@ -6,9 +6,8 @@
 
 use std::io::Read;
 
-use crate::blob::PackedBlob;
-use crate::content::{Built, ContentEncoder, ContentError, Encoded, Prepared, Seen, Sink, Write};
-use crate::db::{Batch, Db, Space};
+use crate::content::{Built, ContentEncoder, ContentError, Encoded, Prepared, Seen, Write};
+use crate::db::Space;
 use crate::density::Density;
 use crate::encode::{
     BlockBuilder, decode_version, encode_name, encode_node, encode_process, encode_progress,
@@ -21,11 +20,9 @@ use crate::model::{
     Counts, Digest, Event, FileId, MissingReason, Node, Op, Process, ProcessId, Progress, Seal,
     Seq, Session, SessionId, Timestamp, Version, VersionRef,
 };
-use crate::refine::{Candidate, Refined, Refinery};
+use crate::pending::{FULL_BATCH, Pending, Spill};
+use crate::refine::{Candidate, Refined};
 use crate::store::Store;
-
-/// A batch is committed once it holds this many bytes.
-const FULL_BATCH: usize = 1 << 20;
 
 /// A state that an event led to.
 #[derive(Clone, Debug)]
@@ -122,77 +119,6 @@ pub struct SessionWriter<'s> {
     committed: Seq,
     density: Density,
     contents: ContentEncoder,
-}
-
-/// The batch that is being filled.
-struct Pending<'s> {
-    db: &'s Db,
-    batch: Batch<'s>,
-    /// Blobs of this batch, so that none is written twice.
-    blobs: std::collections::HashSet<Digest>,
-    refinery: Refinery,
-}
-
-impl<'s> Pending<'s> {
-    fn new(db: &'s Db) -> Self {
-        Self {
-            db,
-            batch: db.batch(),
-            blobs: std::collections::HashSet::new(),
-            refinery: Refinery::default(),
-        }
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        self.blobs.clear();
-        let full = std::mem::replace(&mut self.batch, self.db.batch());
-        Ok(full.commit()?)
-    }
-}
-
-impl Sink for Pending<'_> {
-    /// Blobs may be committed ahead of the records that name them, as nothing refers to
-    /// them until then; so one content never has to fit in a batch.
-    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
-        match blob.value {
-            Some(value) if self.blobs.insert(blob.digest) => {
-                self.batch.put(Space::Blob, key::blob(&blob.digest), value);
-            }
-            // It may be the payload of a patch, which must then outlive that patch.
-            Some(_) | None => self.refinery.shared(blob.digest),
-        }
-        Ok(())
-    }
-}
-
-/// Commits blobs on the way, for contents that do not fit in memory.
-struct Spill<'a, 's>(&'a mut Pending<'s>, Vec<PackedBlob>, usize);
-
-impl Sink for Spill<'_, '_> {
-    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
-        self.2 += blob.value.as_ref().map_or(0, Vec::len);
-        self.1.push(blob);
-        if self.2 > FULL_BATCH {
-            self.spill()?;
-        }
-        Ok(())
-    }
-}
-
-impl Spill<'_, '_> {
-    /// A batch of blobs alone: records that are pending stay pending.
-    fn spill(&mut self) -> Result<(), ContentError> {
-        let mut batch = self.0.db.batch();
-        for blob in self.1.drain(..) {
-            match blob.value {
-                Some(value) => batch.put(Space::Blob, key::blob(&blob.digest), value),
-                None => self.0.refinery.shared(blob.digest),
-            }
-        }
-        self.2 = 0;
-        batch.commit()?;
-        Ok(())
-    }
 }
 
 impl<'s> SessionWriter<'s> {
@@ -444,7 +370,7 @@ impl<'s> SessionWriter<'s> {
         self.commit_base(file)?;
         let lookup = SessionLookup::new(self.store, self.session);
         let db = &self.store.db;
-        let mut sink = Spill(&mut self.pending, Vec::new(), 0);
+        let mut sink = Spill::new(&mut self.pending);
         let mut reader = open().map_err(ContentError::Io)?;
         let next = (file, &mut reader as &mut dyn Read, seen);
         let (encoded, built) = match self.contents.ranges(db, &lookup, next, &mut sink)? {
@@ -535,7 +461,7 @@ impl<'s> SessionWriter<'s> {
         let target = (file, seen);
         let encoded = if reads_back {
             // There is no bound to what is stored anew.
-            let mut sink = Spill(&mut self.pending, Vec::new(), 0);
+            let mut sink = Spill::new(&mut self.pending);
             let encoded = self.contents.extent(store, target, &write, &mut sink)?;
             sink.spill()?;
             encoded

@@ -4,6 +4,7 @@ mod burst;
 mod capture;
 mod encode;
 mod head;
+mod layers;
 mod prepare;
 mod read;
 mod reroot;
