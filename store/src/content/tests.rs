@@ -71,6 +71,8 @@ enum Step {
         byte: u8,
     },
     Replace(Vec<u8>),
+    /// Everything moves by a byte, so that a patch needs all of its base.
+    Shift,
     Check,
     /// Encoded and never recorded.
     Abandon {
@@ -99,6 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0_usize..9000).prop_map(Step::Truncate),
         1 => (0_usize..9000, any::<u8>()).prop_map(|(at, byte)| Step::Observe { at, byte }),
         1 => bytes(9000).prop_map(Step::Replace),
+        2 => Just(Step::Shift),
         2 => Just(Step::Check),
         1 => (0_usize..5000, bytes(900)).prop_map(|(at, bytes)| Step::Abandon { at, bytes }),
         1 => Just(Step::Lose),
@@ -216,6 +219,10 @@ impl Model<'_> {
                     self.settle(file, content);
                 }
             }
+            Step::Shift => {
+                self.now[file.0 as usize].insert(0, 7);
+                self.check_differs(file);
+            }
             Step::Check => self.check_equal(file),
             Step::Abandon { at, bytes } => {
                 let write = (at as u64, &bytes[..], (at + bytes.len()).max(length) as u64);
@@ -254,19 +261,20 @@ fn recorded(store: &Store, steps: Vec<(u64, Step)>, cache: u64) -> Vec<(VersionR
     model.states
 }
 
-/// Versions below one, and the bytes they lay over their root.
-fn weight(lookup: &SessionLookup<'_>, at: VersionRef) -> (u32, u64) {
-    let (mut depth, mut held, mut next) = (0, 0, Some(at));
+/// Versions below one, the bytes they lay over their root, and the length of the longest.
+fn weight(lookup: &SessionLookup<'_>, at: VersionRef) -> (u32, u64, u64) {
+    let (mut depth, mut held, mut longest, mut next) = (0, 0, 0, Some(at));
     while let Some(at) = next {
         let version = lookup.version(at).unwrap().unwrap();
         next = version.repr.base();
+        longest = longest.max(version.length);
         depth += u32::from(next.is_some());
         held += match &version.repr {
             Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.len(),
             _ => 0,
         };
     }
-    (depth, held)
+    (depth, held, longest)
 }
 
 fn agree(store: &Store, states: &[(VersionRef, Vec<u8>)]) {
@@ -274,12 +282,15 @@ fn agree(store: &Store, states: &[(VersionRef, Vec<u8>)]) {
     for (at, bytes) in states {
         let content = open(&lookup, *at).unwrap().to_vec(u64::MAX).unwrap();
         assert!(content.as_ref() == Some(bytes), "{at:?}");
-        let (depth, held) = weight(&lookup, *at);
+        let (depth, held, longest) = weight(&lookup, *at);
         if bytes.len() as u64 > TIGHT.whole {
             assert!(held <= TIGHT.held && depth <= TIGHT.layers, "{at:?}");
             // No patch that needs its base whole is below a long content.
             let mut layers = open_layered(&lookup, *at).unwrap();
             assert!(layers.to_vec(u64::MAX).unwrap().as_ref() == Some(bytes));
+        } else {
+            // And no long content below one that such a patch may be made of.
+            assert!(longest <= TIGHT.whole, "{at:?}");
         }
     }
     let report = verify::verify(store, None, &()).unwrap();
@@ -353,6 +364,64 @@ fn every_form_is_used() {
     }
     // The check has left its digest in the record.
     assert_eq!(forms.last().map(|form| form.1), Some(true), "{forms:?}");
+}
+
+#[test]
+fn a_content_that_is_not_recorded_leaves_no_trace() {
+    let abandon = || Step::Abandon {
+        at: 0,
+        bytes: vec![9; 40],
+    };
+    let steps = [
+        Step::Append(vec![1; 100]),
+        abandon(),
+        Step::Check,
+        Step::Append(vec![2; 100]),
+        abandon(),
+        Step::Observe { at: 50, byte: 3 },
+        abandon(),
+        Step::Append(vec![4; 100]),
+        Step::Check,
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), "test").unwrap();
+    let steps = steps.into_iter().map(|step| (1, step));
+    let states = recorded(&store, steps.collect(), 1 << 20);
+    agree(&store, &states);
+}
+
+/// Two contents are made of one and recorded both: the second is what was asked for, a
+/// change of that one, and so is what follows.
+#[test]
+fn a_content_that_is_recorded_late_says_what_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), "test").unwrap();
+    let mut writer = store.begin(&session()).unwrap();
+    writer.contents().bind(TIGHT, 1 << 20);
+    writer.baseline_done().unwrap();
+    let mut model = Model {
+        writer,
+        now: vec![vec![1; 6000]; 2],
+        states: Vec::new(),
+    };
+    let file = FileId(1);
+    let content = model.read(file).unwrap();
+    model.settle(file, content);
+    let (one, two) = ([2; 900], [3; 900]);
+    let first = model.writer.capture(file, SEEN, (1000, &one, 6000));
+    let second = model.writer.capture(file, SEEN, (4000, &two, 6000));
+    model.record(file, first.unwrap().unwrap());
+    model.now[1][4000..4900].copy_from_slice(&two);
+    model.settle(file, second.unwrap().unwrap());
+    for turn in 0..30 {
+        model.capture(file, turn * 100, &[4; 10], 6000);
+    }
+    model.writer.commit().unwrap();
+    let lookup = SessionLookup::new(&store, ID);
+    for (at, bytes) in &model.states {
+        let content = open(&lookup, *at).unwrap().to_vec(u64::MAX).unwrap();
+        assert!(content.as_ref() == Some(bytes), "{at:?}");
+    }
 }
 
 /// A long file that is written in order becomes chunks without its bytes being stored twice.
