@@ -170,7 +170,13 @@ impl ContentEncoder {
             old_length: Some(head.length),
             changed: Some((write.offset, write.bytes.len() as u64)).filter(|(_, len)| *len > 0),
         };
-        Ok((encoded, Built { chain, stamp }))
+        let after = head.stamp;
+        let built = Built {
+            chain,
+            stamp,
+            after,
+        };
+        Ok((encoded, built))
     }
 
     /// Applies a write to the content in memory, if it is there and stays short.

@@ -72,7 +72,12 @@ impl ContentEncoder {
             changed,
         };
         let stamp = self.stamp();
-        Ok((encoded, Built { chain, stamp }))
+        let built = Built {
+            chain,
+            stamp,
+            after: 0,
+        };
+        Ok((encoded, built))
     }
 
     /// The next content of a file, in memory; `None` if it is what the file held.
@@ -106,6 +111,7 @@ impl ContentEncoder {
             .as_ref()
             .filter(|h| h.at.file == file)
             .map(|h| h.length);
+        let after = head.as_ref().map_or(0, |head| head.stamp);
         let stamp = self.stamp();
         self.keep(file, Arc::new(bytes.to_vec()), stamp);
         let (repr, chain) = match (choice.form, head) {
@@ -149,7 +155,12 @@ impl ContentEncoder {
             old_length,
             changed,
         };
-        Ok(Some((encoded, Built { chain, stamp })))
+        let built = Built {
+            chain,
+            stamp,
+            after,
+        };
+        Ok(Some((encoded, built)))
     }
 
     /// The next content of a file too long for memory, as ranges over what it held.
@@ -206,7 +217,12 @@ impl ContentEncoder {
             changed,
         };
         let (chain, stamp) = (chain.with(codec, cost), self.stamp());
-        Ok(Some((encoded, Built { chain, stamp })))
+        let built = Built {
+            chain,
+            stamp,
+            after: head.stamp,
+        };
+        Ok(Some((encoded, built)))
     }
 
     /// The chain of a long content if ranges may be laid over it. Captured writes make
@@ -295,7 +311,12 @@ impl ContentEncoder {
             changed: Some((0, length)).filter(|_| length > 0),
         };
         let (chain, stamp) = (Chain::keyframe(cost), self.stamp());
-        Ok((encoded, Built { chain, stamp }))
+        let built = Built {
+            chain,
+            stamp,
+            after: 0,
+        };
+        Ok((encoded, built))
     }
 }
 

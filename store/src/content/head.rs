@@ -19,6 +19,8 @@ pub(crate) struct Built {
     pub(crate) chain: Chain,
     /// Names the content among all that were encoded.
     pub(super) stamp: u64,
+    /// The content it was made from, where it has a base.
+    pub(super) after: u64,
 }
 
 /// What a file held last.
@@ -190,6 +192,13 @@ impl ContentEncoder {
             _ => return,
         };
         head.root = old.root;
+        if built.after != old.stamp {
+            // Made from a content that has been followed by another one since: what lies
+            // below is not known here, so the next step gets a root where that matters.
+            head.patched = true;
+            head.held = u64::MAX / 2;
+            return;
+        }
         head.patched = old.patched || extent.is_none();
         let is_over = *base == old.at;
         let fresh = old
@@ -197,8 +206,6 @@ impl ContentEncoder {
             .filter(|_| old.burst.is_none() && is_over && extent.is_some());
         let fresh = fresh.map(|chain| Box::new(old.fresh_burst(chain)));
         let burst = old.burst.or(fresh);
-        // A base that is neither would be a content that was encoded and left lying.
-        let burst = burst.filter(|burst| is_over || burst.anchor == *base);
         let below = burst.as_ref().filter(|_| !is_over);
         head.held = below.map_or(old.held, |burst| burst.held) + data.len();
         head.burst = burst.map(|mut burst| {

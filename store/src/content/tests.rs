@@ -413,8 +413,8 @@ fn a_content_that_is_recorded_late_says_what_it_was() {
     model.record(file, first.unwrap().unwrap());
     model.now[1][4000..4900].copy_from_slice(&two);
     model.settle(file, second.unwrap().unwrap());
-    for turn in 0..30 {
-        model.capture(file, turn * 100, &[4; 10], 6000);
+    for turn in 0..200 {
+        model.capture(file, 5000 + turn * 37 % 900, &[4; 10], 6000);
     }
     model.writer.commit().unwrap();
     let lookup = SessionLookup::new(&store, ID);
