@@ -67,7 +67,7 @@ pub(super) fn chunks_anew(
         db,
         sink,
         source: Through::new(write, || open(lookup, head.at)),
-        chunker: Chunker::new(ChunkSizes::LARGE),
+        chunkers: [ChunkSizes::SMALL, ChunkSizes::LARGE].map(Chunker::new),
         pieces: Pieces::default(),
         cost: head.chain.map_or(0, |chain| chain.keyframe_stored_bytes),
     };
@@ -135,7 +135,8 @@ struct Cutter<'a, 's, 'w, F> {
     db: &'a Db,
     sink: &'a mut dyn Sink,
     source: Through<'s, 'w, F>,
-    chunker: Chunker,
+    /// For short stretches and for long ones.
+    chunkers: [Chunker; 2],
     pieces: Pieces,
     cost: u64,
 }
@@ -168,7 +169,12 @@ where
         };
         let (db, sink) = (self.db, &mut *self.sink);
         let (pieces, cost) = (&mut self.pieces, &mut self.cost);
-        let cut = self.chunker.run(stretch, |_, chunk| {
+        // Writes scattered over a large file reach a chunk each; the smaller those are, the less
+        // is stored anew.
+        let [small, large] = &mut self.chunkers;
+        let is_short = end - start <= MAX_BLOB as u64;
+        let chunker = if is_short { small } else { large };
+        let cut = chunker.run(stretch, |_, chunk| {
             let blob = blob::pack(db, chunk, false)?;
             pieces.add(blob.digest, blob.plain_len);
             *cost += blob.cost();
