@@ -9,10 +9,9 @@
 use std::sync::Arc;
 
 use super::burst::{Bounds, Burst, Change};
-use super::encode::{Encoded, Seen, Sink, put_payload, version};
+use super::encode::{Encoded, Seen, Sink, own_root, put_payload, version};
 use super::head::{Built, ContentEncoder, Head};
 use super::layers::lay;
-use super::prepare::prepare;
 use super::read::laid_over;
 use super::reroot::{Through, chunks_anew};
 use super::{ContentError, Lookup, open};
@@ -292,12 +291,7 @@ fn whole_form(
             return Ok((repr, burst.chain.with(codec, cost)));
         }
     }
-    let prepared = prepare(db, content)?;
-    let chain = Chain::keyframe(prepared.cost());
-    for blob in prepared.blobs {
-        sink.blob(blob)?;
-    }
-    Ok((prepared.repr, chain))
+    own_root(db, content, sink)
 }
 
 /// A change of the anchor: an extent if it is in one place, whose blobs may serve as chunks

@@ -10,7 +10,9 @@ use super::{ContentError, Lookup, Prepared, open};
 use crate::blob::{self, MAX_BLOB, PackedBlob};
 use crate::chunk::{ChunkSizes, Chunker};
 use crate::db::Db;
-use crate::model::{Data, Digest, FileId, PatchCodec, Provenance, Repr, UnixTime, Version};
+use crate::model::{
+    Data, Digest, FileId, PatchCodec, Provenance, Repr, UnixTime, Version, VersionRef,
+};
 use crate::patch::RangesEncoder;
 use crate::policy::{self, Chain, Form, Load};
 
@@ -102,10 +104,8 @@ impl ContentEncoder {
             self.learn(file, digest);
             return Ok(None);
         }
-        let chain = head
-            .as_ref()
-            .and_then(|head| head.chain)
-            .unwrap_or(Chain::keyframe(0));
+        let chain = head.as_ref().and_then(|head| head.chain);
+        let chain = chain.unwrap_or(Chain::keyframe(0));
         let choice = policy::choose(old.as_deref().map(Vec::as_slice), bytes, chain, seen.load);
         let old_length = head
             .as_ref()
@@ -114,37 +114,8 @@ impl ContentEncoder {
         let after = head.as_ref().map_or(0, |head| head.stamp);
         let stamp = self.stamp();
         self.keep(file, Arc::new(bytes.to_vec()), stamp);
-        let (repr, chain) = match (choice.form, head) {
-            (Form::Patch { codec, payload }, Some(head)) => {
-                let (payload, cost) = put_payload(db, codec, payload, sink)?;
-                let base = head.at;
-                let repr = Repr::Patch {
-                    base,
-                    codec,
-                    payload,
-                };
-                (repr, chain.with(codec, cost))
-            }
-            (Form::Unchanged, Some(head)) => {
-                let payload = Data::Inline(unchanged_ranges(bytes.len() as u64));
-                let base = head.at;
-                let codec = PatchCodec::Ranges;
-                let repr = Repr::Patch {
-                    base,
-                    codec,
-                    payload,
-                };
-                (repr, chain.with(codec, 0))
-            }
-            _ => {
-                let prepared = prepare(db, bytes)?;
-                let chain = Chain::keyframe(prepared.cost());
-                for blob in prepared.blobs {
-                    sink.blob(blob)?;
-                }
-                (prepared.repr, chain)
-            }
-        };
+        let base = head.map(|head| (head.at, chain));
+        let (repr, chain) = as_chosen(db, choice.form, (base, bytes), sink)?;
         // Against another file's content a difference says nothing of this one.
         let changed = match old {
             Some(_) if old_length.is_some() => choice.changed,
@@ -330,6 +301,44 @@ pub(super) fn version(length: u64, digest: Option<Digest>, seen: Seen, repr: Rep
         redacted: false,
         repr,
     }
+}
+
+/// A content in memory in the form that was chosen for it.
+fn as_chosen(
+    db: &Db,
+    form: Form,
+    (base, bytes): (Option<(VersionRef, Chain)>, &[u8]),
+    sink: &mut dyn Sink,
+) -> Result<(Repr, Chain), ContentError> {
+    let (codec, payload) = match form {
+        Form::Patch { codec, payload } => (codec, payload),
+        Form::Unchanged => (PatchCodec::Ranges, unchanged_ranges(bytes.len() as u64)),
+        Form::Keyframe => return own_root(db, bytes, sink),
+    };
+    let Some((base, chain)) = base else {
+        return own_root(db, bytes, sink);
+    };
+    let (payload, cost) = put_payload(db, codec, payload, sink)?;
+    let repr = Repr::Patch {
+        base,
+        codec,
+        payload,
+    };
+    Ok((repr, chain.with(codec, cost)))
+}
+
+/// A content in memory that stands on its own.
+pub(super) fn own_root(
+    db: &Db,
+    bytes: &[u8],
+    sink: &mut dyn Sink,
+) -> Result<(Repr, Chain), ContentError> {
+    let prepared = prepare(db, bytes)?;
+    let chain = Chain::keyframe(prepared.cost());
+    for blob in prepared.blobs {
+        sink.blob(blob)?;
+    }
+    Ok((prepared.repr, chain))
 }
 
 /// Ranges that change nothing.
