@@ -25,6 +25,11 @@ impl<'s> SessionLookup<'s> {
         let key = key::file_at(self.session, at.file, at.seq);
         Ok(self.store.db.contains(Space::Version, &key)?)
     }
+
+    /// Whether there is such a blob, without reading it.
+    pub(crate) fn has_blob(&self, digest: &Digest) -> Result<bool, ContentError> {
+        Ok(self.store.db.contains(Space::Blob, &key::blob(digest))?)
+    }
 }
 
 impl Lookup for SessionLookup<'_> {

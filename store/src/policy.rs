@@ -219,7 +219,7 @@ fn prefix_patch(old: &[u8], new: &[u8], chain: Chain, load: Load) -> Option<(Pat
 }
 
 /// Whether a patch leaves its chain sound and beats a keyframe.
-fn pays(codec: PatchCodec, payload: &[u8], new: &[u8], chain: Chain) -> bool {
+pub(crate) fn pays(codec: PatchCodec, payload: &[u8], new: &[u8], chain: Chain) -> bool {
     // Compressing the full content for comparison costs as much as most patches, so it is not done
     // where the patch is below half of what it may be by the best guess: that the content
     // compresses as the keyframe did. A wrong guess keeps a patch that a keyframe could replace at

@@ -6,27 +6,23 @@
 
 use std::io::Read;
 
-use crate::blob::PackedBlob;
-use crate::content::{ContentEncoder, ContentError, Encoded, Prepared, Seen, Sink};
-use crate::db::{Batch, Db, Space};
+use crate::content::{Built, ContentEncoder, ContentError, Encoded, Prepared, Seen, Write};
+use crate::db::Space;
 use crate::density::Density;
 use crate::encode::{
-    BlockBuilder, encode_name, encode_node, encode_process, encode_progress, encode_seal,
-    encode_session, encode_version,
+    BlockBuilder, decode_version, encode_name, encode_node, encode_process, encode_progress,
+    encode_seal, encode_session, encode_version,
 };
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
 use crate::lookup::SessionLookup;
 use crate::model::{
-    Counts, Digest, Event, FileId, Node, Op, Process, ProcessId, Progress, Seal, Seq, Session,
-    SessionId, Timestamp, Version, VersionRef,
+    Counts, Digest, Event, FileId, MissingReason, Node, Op, Process, ProcessId, Progress, Seal,
+    Seq, Session, SessionId, Timestamp, Version, VersionRef,
 };
-use crate::policy::Chain;
-use crate::refine::{Candidate, Refined, Refinery};
+use crate::pending::{FULL_BATCH, Pending, Spill};
+use crate::refine::{Candidate, Refined};
 use crate::store::Store;
-
-/// A batch is committed once it holds this many bytes.
-const FULL_BATCH: usize = 1 << 20;
 
 /// A state that an event led to.
 #[derive(Clone, Debug)]
@@ -61,7 +57,7 @@ pub enum Change {
 pub struct NewContent {
     /// The version record and what changed.
     pub encoded: Encoded,
-    chain: Option<Chain>,
+    built: Option<Built>,
 }
 
 impl NewContent {
@@ -75,9 +71,27 @@ impl NewContent {
         };
         Self {
             encoded,
-            chain: None,
+            built: None,
         }
     }
+
+    fn new((encoded, built): (Encoded, Built)) -> Self {
+        Self {
+            encoded,
+            built: Some(built),
+        }
+    }
+}
+
+/// What a file was found to hold.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// What its last version says, whose digest is now known.
+    Equal(Digest),
+    /// Something else: the content to record.
+    Differs(NewContent),
+    /// What it held was not known: the content to record.
+    Unknown(NewContent),
 }
 
 /// An event to be recorded; its `Seq` is given by the writer.
@@ -107,76 +121,6 @@ pub struct SessionWriter<'s> {
     contents: ContentEncoder,
 }
 
-/// The batch that is being filled.
-struct Pending<'s> {
-    db: &'s Db,
-    batch: Batch<'s>,
-    /// Blobs of this batch, so that none is written twice.
-    blobs: std::collections::HashSet<Digest>,
-    refinery: Refinery,
-}
-
-impl<'s> Pending<'s> {
-    fn new(db: &'s Db) -> Self {
-        Self {
-            db,
-            batch: db.batch(),
-            blobs: std::collections::HashSet::new(),
-            refinery: Refinery::default(),
-        }
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        self.blobs.clear();
-        let full = std::mem::replace(&mut self.batch, self.db.batch());
-        Ok(full.commit()?)
-    }
-}
-
-impl Sink for Pending<'_> {
-    /// Blobs may be committed ahead of the records that name them, as nothing refers to
-    /// them until then; so one content never has to fit in a batch.
-    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
-        match blob.value {
-            Some(value) if self.blobs.insert(blob.digest) => {
-                self.batch.put(Space::Blob, key::blob(&blob.digest), value);
-            }
-            Some(_) => {}
-            None => self.refinery.shared(blob.digest),
-        }
-        Ok(())
-    }
-}
-
-/// Commits blobs on the way, for contents that do not fit in memory.
-struct Spill<'a, 's>(&'a mut Pending<'s>, Vec<PackedBlob>, usize);
-
-impl Sink for Spill<'_, '_> {
-    fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
-        self.2 += blob.value.as_ref().map_or(0, Vec::len);
-        self.1.push(blob);
-        if self.2 > FULL_BATCH {
-            self.spill()?;
-        }
-        Ok(())
-    }
-}
-
-impl Spill<'_, '_> {
-    /// A batch of blobs alone: records that are pending stay pending.
-    fn spill(&mut self) -> Result<(), ContentError> {
-        let mut batch = self.0.db.batch();
-        for blob in self.1.drain(..) {
-            if let Some(value) = blob.value {
-                batch.put(Space::Blob, key::blob(&blob.digest), value);
-            }
-        }
-        self.2 = 0;
-        batch.commit()?;
-        Ok(())
-    }
-}
-
 impl<'s> SessionWriter<'s> {
     pub(crate) fn new(store: &'s Store, session: &Session) -> Result<Self, StoreError> {
         let mut writer = Self {
@@ -197,6 +141,11 @@ impl<'s> SessionWriter<'s> {
         };
         writer.begin(session)?;
         Ok(writer)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn contents(&mut self) -> &mut ContentEncoder {
+        &mut self.contents
     }
 
     fn begin(&mut self, session: &Session) -> Result<(), StoreError> {
@@ -284,11 +233,12 @@ impl<'s> SessionWriter<'s> {
                     let version = &content.encoded.version;
                     let value = encode_version(version);
                     self.pending.batch.put(Space::Version, key, value);
-                    if let Some(below) = self.contents.chain(file) {
+                    if let Some(below) = self.contents.chain(file, version.repr.base()) {
                         let at = VersionRef { file, seq };
                         self.pending.refinery.offer(session, at, version, below);
                     }
-                    self.contents.settle(file, seq, version, content.chain);
+                    self.contents
+                        .settle(file, seq, &content.encoded, content.built);
                 }
             }
         }
@@ -321,6 +271,21 @@ impl<'s> SessionWriter<'s> {
         self.pending.batch.put(Space::Session, key, value);
         self.pending.commit()?;
         self.committed = self.progress.last_seq;
+        self.settle_learnt()
+    }
+
+    /// Writes the digests that checks have shown into the records of their versions, with
+    /// the next batch.
+    fn settle_learnt(&mut self) -> Result<(), StoreError> {
+        for (at, digest) in self.contents.learnt() {
+            let key = key::file_at(self.session, at.file, at.seq);
+            if let Some(value) = self.store.db.get(Space::Version, &key)? {
+                let mut version = decode_version(&value)?;
+                version.digest = Some(digest);
+                let value = encode_version(&version);
+                self.pending.batch.put(Space::Version, key, value);
+            }
+        }
         Ok(())
     }
 
@@ -357,16 +322,15 @@ impl<'s> SessionWriter<'s> {
         bytes: &[u8],
         seen: Seen,
     ) -> Result<Option<NewContent>, StoreError> {
-        self.commit_base(file)?;
+        if !self.contents.is_at_hand(file) {
+            self.commit_base(file)?;
+        }
         let lookup = SessionLookup::new(self.store, self.session);
         let next = (file, bytes, seen);
         let encoded = self
             .contents
             .whole(&self.store.db, &lookup, next, &mut self.pending)?;
-        Ok(encoded.map(|(encoded, chain)| NewContent {
-            encoded,
-            chain: Some(chain),
-        }))
+        Ok(encoded.map(NewContent::new))
     }
 
     /// Takes over a content that was prepared on another thread.
@@ -379,17 +343,14 @@ impl<'s> SessionWriter<'s> {
         prepared: Prepared,
         seen: Seen,
     ) -> Result<NewContent, StoreError> {
-        let (encoded, chain) = self
+        let encoded = self
             .contents
             .keyframe(file, prepared, seen, &mut self.pending)?;
-        Ok(NewContent {
-            encoded,
-            chain: Some(chain),
-        })
+        Ok(NewContent::new(encoded))
     }
 
     /// Encodes the next content of a file that is too long for memory: `open` gives a
-    /// reader from its start, and is called again if a second pass is needed. `None` if
+    /// reader from its start, and is called again if another pass is needed. `None` if
     /// it is what the file held.
     ///
     /// # Errors
@@ -400,13 +361,19 @@ impl<'s> SessionWriter<'s> {
         seen: Seen,
         mut open: impl FnMut() -> std::io::Result<R>,
     ) -> Result<Option<NewContent>, StoreError> {
+        let last = self.contents.last(file);
+        let is_unsettled =
+            matches!(last, Some((length, None)) if length > self.contents.whole_max());
+        if is_unsettled && self.compare(file, &mut open)?.is_some() {
+            return Ok(None);
+        }
         self.commit_base(file)?;
         let lookup = SessionLookup::new(self.store, self.session);
         let db = &self.store.db;
-        let mut sink = Spill(&mut self.pending, Vec::new(), 0);
+        let mut sink = Spill::new(&mut self.pending);
         let mut reader = open().map_err(ContentError::Io)?;
         let next = (file, &mut reader as &mut dyn Read, seen);
-        let (encoded, chain) = match self.contents.ranges(db, &lookup, next, &mut sink)? {
+        let (encoded, built) = match self.contents.ranges(db, &lookup, next, &mut sink)? {
             Some(done) => done,
             None => {
                 let mut reader = open().map_err(ContentError::Io)?;
@@ -415,16 +382,66 @@ impl<'s> SessionWriter<'s> {
             }
         };
         sink.spill()?;
-        let last = self.contents.last(file).and_then(|(_, digest)| digest);
+        let last = last.and_then(|(_, digest)| digest);
         let same = last.is_some() && last == encoded.version.digest;
-        Ok((!same).then_some(NewContent {
-            encoded,
-            chain: Some(chain),
-        }))
+        Ok((!same).then_some(NewContent::new((encoded, built))))
+    }
+
+    /// The digest of what `open` gives if that is what the file held last.
+    fn compare<R: Read>(
+        &mut self,
+        file: FileId,
+        open: &mut impl FnMut() -> std::io::Result<R>,
+    ) -> Result<Option<Digest>, StoreError> {
+        self.commit_base(file)?;
+        let lookup = SessionLookup::new(self.store, self.session);
+        let mut reader = open().map_err(ContentError::Io)?;
+        Ok(self.contents.compare(&lookup, (file, &mut reader))?)
+    }
+
+    /// Compares what a file holds with what the trace says it holds, as at its last close.
+    /// `open` gives a reader from its start, and is called again if another pass is needed.
+    ///
+    /// # Errors
+    /// A failing database, damage in what is compared with, or what the reader reports.
+    pub fn check<R: Read>(
+        &mut self,
+        file: FileId,
+        mut open: impl FnMut() -> std::io::Result<R>,
+        seen: Seen,
+    ) -> Result<Checked, StoreError> {
+        let is_known = self.contents.knows(file);
+        let last = self.contents.last(file);
+        let whole = self.contents.whole_max();
+        let expected = last.map_or(0, |(length, _)| length.min(whole)) + 1;
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+        let reader = open().map_err(ContentError::Io)?;
+        let read = reader.take(whole + 1).read_to_end(&mut bytes);
+        let new = if read.map_err(ContentError::Io)? as u64 <= whole {
+            self.encode(file, &bytes, seen)?
+        } else {
+            drop(bytes);
+            let is_settled = matches!(last, Some((_, Some(_))));
+            if is_settled && self.compare(file, &mut open)?.is_some() {
+                None
+            } else {
+                self.encode_long(file, seen, open)?
+            }
+        };
+        let known = self.contents.last(file).and_then(|(_, digest)| digest);
+        Ok(match (new, known) {
+            (Some(new), _) if !is_known => Checked::Unknown(new),
+            (Some(new), _) => Checked::Differs(new),
+            (None, Some(digest)) => Checked::Equal(digest),
+            // Nothing is equal to a content without a digest.
+            (None, None) => return Err(ContentError::Missing(MissingReason::Torn).into()),
+        })
     }
 
     /// Stores a write as it was captured: `bytes` at `offset`, the file then being
-    /// `length` bytes long. `None` if the content below it is not known.
+    /// `length` bytes long; a truncation is a write of nothing. `None` if the content
+    /// below it is not known. The content has to be recorded before the next one of the
+    /// same file is made, or dropped.
     ///
     /// # Errors
     /// A failing database.
@@ -434,15 +451,25 @@ impl<'s> SessionWriter<'s> {
         seen: Seen,
         (offset, bytes, length): (u64, &[u8], u64),
     ) -> Result<Option<NewContent>, StoreError> {
-        let write = (offset, bytes, length);
-        let db = &self.store.db;
-        let encoded = self
-            .contents
-            .extent(db, (file, seen), write, &mut self.pending)?;
-        Ok(encoded.map(|(encoded, chain)| NewContent {
-            encoded,
-            chain: Some(chain),
-        }))
+        let write = Write::new(offset, bytes, length);
+        let reads_back = self.contents.reads_back(file, &write);
+        if reads_back {
+            self.commit_base(file)?;
+        }
+        let lookup = SessionLookup::new(self.store, self.session);
+        let store = (&self.store.db, &lookup as &dyn crate::content::Lookup);
+        let target = (file, seen);
+        let encoded = if reads_back {
+            // There is no bound to what is stored anew.
+            let mut sink = Spill::new(&mut self.pending);
+            let encoded = self.contents.extent(store, target, &write, &mut sink)?;
+            sink.spill()?;
+            encoded
+        } else {
+            let sink = &mut self.pending;
+            self.contents.extent(store, target, &write, sink)?
+        };
+        Ok(encoded.map(NewContent::new))
     }
 
     /// A base can only be read back once it is committed.

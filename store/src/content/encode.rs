@@ -1,19 +1,17 @@
-//! Choosing the stored form of new contents: what each file held last, and the chain
-//! that the next version may be built on.
+//! Choosing the stored form of contents that were read: a keyframe, or a change of what the
+//! file held last.
 
-use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use quick_cache::Weighter;
-
+use super::head::{Built, ContentEncoder, Head};
 use super::prepare::{Pieces, prepare};
-use super::{ContentError, Lookup, Prepared, WHOLE_MAX, open};
+use super::{ContentError, Lookup, Prepared, open};
 use crate::blob::{self, MAX_BLOB, PackedBlob};
 use crate::chunk::{ChunkSizes, Chunker};
 use crate::db::Db;
 use crate::model::{
-    Data, Digest, FileId, PatchCodec, Provenance, Repr, Seq, UnixTime, Version, VersionRef,
+    Data, Digest, FileId, PatchCodec, Provenance, Repr, UnixTime, Version, VersionRef,
 };
 use crate::patch::RangesEncoder;
 use crate::policy::{self, Chain, Form, Load};
@@ -47,115 +45,13 @@ pub(crate) trait Sink {
     fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError>;
 }
 
-/// What a file held last.
-#[derive(Clone, Debug)]
-struct Head {
-    at: VersionRef,
-    length: u64,
-    digest: Option<Digest>,
-    /// `None` when nothing may be built on it (no content, or none that is known).
-    chain: Option<Chain>,
-    /// Where the chain's keyframe stands.
-    root: Seq,
-}
-
 /// Steps of ranges that may stand on a long content; each is held in memory by readers.
 const MAX_LONG_CHAIN: u32 = 16;
 /// Longest patch of a long content, bytes.
 const MAX_LONG_PATCH: u64 = 2 << 20;
-/// Contents kept in memory, bytes.
-const CACHE_BYTES: u64 = 16 << 20;
 const WINDOW: usize = 1 << 20;
 
-#[derive(Clone)]
-struct ByLength;
-
-impl Weighter<FileId, Arc<Vec<u8>>> for ByLength {
-    fn weight(&self, _: &FileId, bytes: &Arc<Vec<u8>>) -> u64 {
-        bytes.len() as u64 + 64
-    }
-}
-
-/// Encodes contents one after the other.
-pub(crate) struct ContentEncoder {
-    heads: HashMap<FileId, Head>,
-    recent: quick_cache::unsync::Cache<FileId, Arc<Vec<u8>>, ByLength>,
-}
-
 impl ContentEncoder {
-    pub(crate) fn new() -> Self {
-        Self {
-            heads: HashMap::new(),
-            recent: quick_cache::unsync::Cache::with_weighter(256, CACHE_BYTES, ByLength),
-        }
-    }
-
-    /// Length and digest of the last content of a file.
-    pub(crate) fn last(&self, file: FileId) -> Option<(u64, Option<Digest>)> {
-        let head = self.heads.get(&file)?;
-        Some((head.length, head.digest))
-    }
-
-    /// The version that the next content of a file may be built on.
-    pub(crate) fn base(&self, file: FileId) -> Option<VersionRef> {
-        let head = self.heads.get(&file)?;
-        head.chain.is_some().then_some(head.at)
-    }
-
-    /// The chain that the next version of a file may be built on, and its keyframe.
-    pub(crate) fn chain(&self, file: FileId) -> Option<(Chain, Seq)> {
-        let head = self.heads.get(&file)?;
-        Some((head.chain?, head.root))
-    }
-
-    /// A version of the chain that stands on `root` has become dearer to read.
-    pub(crate) fn burden(&mut self, file: FileId, root: Seq, extra_cost: u32) {
-        if let Some(head) = self.heads.get_mut(&file).filter(|head| head.root == root)
-            && let Some(chain) = &mut head.chain
-        {
-            chain.cost = chain.cost.saturating_add(extra_cost);
-        }
-    }
-
-    /// Lets a new file be built on what another file held, as after an atomic replace.
-    pub(crate) fn succeed(&mut self, file: FileId, predecessor: FileId) {
-        if let Some(head) = self.heads.get(&predecessor)
-            && !self.heads.contains_key(&file)
-        {
-            let mut head = head.clone();
-            head.digest = None;
-            self.heads.insert(file, head);
-            if let Some(bytes) = self.recent.get(&predecessor).cloned() {
-                self.recent.insert(file, bytes);
-            }
-        }
-    }
-
-    /// Remembers that `version` became the content of `file` at `seq`.
-    pub(crate) fn settle(
-        &mut self,
-        file: FileId,
-        seq: Seq,
-        version: &Version,
-        chain: Option<Chain>,
-    ) {
-        if chain.is_none() {
-            self.recent.remove(&file);
-        }
-        let root = match (version.repr.base(), self.heads.get(&file)) {
-            (Some(_), Some(head)) => head.root,
-            _ => seq,
-        };
-        let head = Head {
-            at: VersionRef { file, seq },
-            length: version.length,
-            digest: version.digest,
-            chain,
-            root,
-        };
-        self.heads.insert(file, head);
-    }
-
     /// A content that stands on its own, prepared elsewhere.
     pub(crate) fn keyframe(
         &mut self,
@@ -163,7 +59,7 @@ impl ContentEncoder {
         prepared: Prepared,
         seen: Seen,
         sink: &mut dyn Sink,
-    ) -> Result<(Encoded, Chain), ContentError> {
+    ) -> Result<(Encoded, Built), ContentError> {
         let chain = Chain::keyframe(prepared.cost());
         let version = version(prepared.length, Some(prepared.digest), seen, prepared.repr);
         for blob in prepared.blobs {
@@ -177,7 +73,13 @@ impl ContentEncoder {
             old_length,
             changed,
         };
-        Ok((encoded, chain))
+        let stamp = self.stamp();
+        let built = Built {
+            chain,
+            stamp,
+            after: 0,
+        };
+        Ok((encoded, built))
     }
 
     /// The next content of a file, in memory; `None` if it is what the file held.
@@ -187,7 +89,7 @@ impl ContentEncoder {
         lookup: &dyn Lookup,
         (file, bytes, seen): (FileId, &[u8], Seen),
         sink: &mut dyn Sink,
-    ) -> Result<Option<(Encoded, Chain)>, ContentError> {
+    ) -> Result<Option<(Encoded, Built)>, ContentError> {
         let head = self.heads.get(&file).cloned();
         let digest = Digest::of(bytes);
         if head
@@ -197,47 +99,23 @@ impl ContentEncoder {
             return Ok(None);
         }
         let old = self.old_content(lookup, file, head.as_ref())?;
-        let chain = head
-            .as_ref()
-            .and_then(|head| head.chain)
-            .unwrap_or(Chain::keyframe(0));
+        let is_own = head.as_ref().is_some_and(|head| head.at.file == file);
+        if is_own && old.as_deref().is_some_and(|old| old == bytes) {
+            self.learn(file, digest);
+            return Ok(None);
+        }
+        let chain = head.as_ref().and_then(|head| head.chain);
+        let chain = chain.unwrap_or(Chain::keyframe(0));
         let choice = policy::choose(old.as_deref().map(Vec::as_slice), bytes, chain, seen.load);
         let old_length = head
             .as_ref()
             .filter(|h| h.at.file == file)
             .map(|h| h.length);
-        self.recent.insert(file, Arc::new(bytes.to_vec()));
-        let (repr, chain) = match (choice.form, head) {
-            (Form::Patch { codec, payload }, Some(head)) => {
-                let (payload, cost) = put_payload(db, codec, payload, sink)?;
-                let base = head.at;
-                let repr = Repr::Patch {
-                    base,
-                    codec,
-                    payload,
-                };
-                (repr, chain.with(codec, cost))
-            }
-            (Form::Unchanged, Some(head)) => {
-                let payload = Data::Inline(unchanged_ranges(bytes.len() as u64));
-                let base = head.at;
-                let codec = PatchCodec::Ranges;
-                let repr = Repr::Patch {
-                    base,
-                    codec,
-                    payload,
-                };
-                (repr, chain.with(codec, 0))
-            }
-            _ => {
-                let prepared = prepare(db, bytes)?;
-                let chain = Chain::keyframe(prepared.cost());
-                for blob in prepared.blobs {
-                    sink.blob(blob)?;
-                }
-                (prepared.repr, chain)
-            }
-        };
+        let after = head.as_ref().map_or(0, |head| head.stamp);
+        let stamp = self.stamp();
+        self.keep(file, Arc::new(bytes.to_vec()), stamp);
+        let base = head.map(|head| (head.at, chain));
+        let (repr, chain) = as_chosen(db, choice.form, (base, bytes), sink)?;
         // Against another file's content a difference says nothing of this one.
         let changed = match old {
             Some(_) if old_length.is_some() => choice.changed,
@@ -248,52 +126,12 @@ impl ContentEncoder {
             old_length,
             changed,
         };
-        Ok(Some((encoded, chain)))
-    }
-
-    /// A write that was captured as it was applied: `bytes` at `offset`, the file then
-    /// being `length` bytes long. Stored as it is, without reading what was there;
-    /// a truncation is a write of nothing. `None` if the file's content is not known, so
-    /// that the write changes nothing that can be shown.
-    pub(crate) fn extent(
-        &mut self,
-        db: &Db,
-        (file, seen): (FileId, Seen),
-        (offset, bytes, length): (u64, &[u8], u64),
-        sink: &mut dyn Sink,
-    ) -> Result<Option<(Encoded, Chain)>, ContentError> {
-        let Some(head) = self.heads.get(&file).cloned() else {
-            return Ok(None);
+        let built = Built {
+            chain,
+            stamp,
+            after,
         };
-        let Some(chain) = head.chain else {
-            return Ok(None);
-        };
-        let (data, cost) = put_payload(db, PatchCodec::Ranges, bytes.to_vec(), sink)?;
-        self.recent.remove(&file);
-        let base = head.at;
-        let repr = Repr::Extent { base, offset, data };
-        let encoded = Encoded {
-            version: version(length, None, seen, repr),
-            old_length: Some(head.length),
-            changed: Some((offset, bytes.len() as u64)).filter(|(_, len)| *len > 0),
-        };
-        Ok(Some((encoded, chain.with(PatchCodec::Ranges, cost))))
-    }
-
-    fn old_content(
-        &mut self,
-        lookup: &dyn Lookup,
-        file: FileId,
-        head: Option<&Head>,
-    ) -> Result<Option<Arc<Vec<u8>>>, ContentError> {
-        let Some(head) = head.filter(|h| h.chain.is_some() && h.length <= WHOLE_MAX) else {
-            return Ok(None);
-        };
-        if let Some(bytes) = self.recent.get(&file) {
-            return Ok(Some(bytes.clone()));
-        }
-        let bytes = open(lookup, head.at)?.to_vec(WHOLE_MAX)?;
-        Ok(bytes.map(Arc::new))
+        Ok(Some((encoded, built)))
     }
 
     /// The next content of a file too long for memory, as ranges over what it held.
@@ -305,13 +143,11 @@ impl ContentEncoder {
         lookup: &dyn Lookup,
         (file, reader, seen): (FileId, &mut dyn Read, Seen),
         sink: &mut dyn Sink,
-    ) -> Result<Option<(Encoded, Chain)>, ContentError> {
+    ) -> Result<Option<(Encoded, Built)>, ContentError> {
         let Some(head) = self.heads.get(&file).cloned() else {
             return Ok(None);
         };
-        let Some(chain) = head.chain.filter(|chain| {
-            head.length > WHOLE_MAX && chain.with(PatchCodec::Ranges, 0).cost <= MAX_LONG_CHAIN
-        }) else {
+        let Some(chain) = self.long_chain(&head) else {
             return Ok(None);
         };
         let limit = usize::try_from((head.length / 20).min(MAX_LONG_PATCH)).unwrap_or(usize::MAX);
@@ -351,7 +187,64 @@ impl ContentEncoder {
             old_length: Some(head.length).filter(|_| head.at.file == file),
             changed,
         };
-        Ok(Some((encoded, chain.with(codec, cost))))
+        let (chain, stamp) = (chain.with(codec, cost), self.stamp());
+        let built = Built {
+            chain,
+            stamp,
+            after: head.stamp,
+        };
+        Ok(Some((encoded, built)))
+    }
+
+    /// The chain of a long content if ranges may be laid over it. Captured writes make
+    /// longer ones, within what readers hold.
+    fn long_chain(&self, head: &Head) -> Option<Chain> {
+        let next = head.chain?.with(PatchCodec::Ranges, 0).cost;
+        let fits = match head.burst {
+            None => next <= MAX_LONG_CHAIN,
+            Some(_) => {
+                let held = head.held + MAX_LONG_PATCH;
+                next <= self.bounds.layers && held <= self.bounds.held
+            }
+        };
+        head.chain
+            .filter(|_| fits && head.length > self.bounds.whole)
+    }
+
+    /// Compares a long content with what the file held last: its digest if they are equal.
+    pub(crate) fn compare(
+        &mut self,
+        lookup: &dyn Lookup,
+        (file, reader): (FileId, &mut dyn Read),
+    ) -> Result<Option<Digest>, ContentError> {
+        let head = self.heads.get(&file).filter(|head| head.at.file == file);
+        let Some(head) = head.filter(|head| head.chain.is_some()) else {
+            return Ok(None);
+        };
+        let mut old = match head.digest {
+            Some(_) => None,
+            None => Some(open(lookup, head.at)?),
+        };
+        let mut hasher = blake3::Hasher::new();
+        let (mut new_window, mut old_window) = (vec![0; WINDOW], vec![0; WINDOW]);
+        let mut offset = 0;
+        while let n @ 1.. = fill(reader, &mut new_window)? {
+            let new = new_window.get(..n).unwrap_or_default();
+            hasher.update(new);
+            if let Some(old) = &mut old {
+                let m = old.read_at(offset, old_window.get_mut(..n).unwrap_or_default())?;
+                if old_window.get(..m) != Some(new) {
+                    return Ok(None);
+                }
+            }
+            offset += n as u64;
+        }
+        let digest = Digest(*hasher.finalize().as_bytes());
+        if offset != head.length || head.digest.is_some_and(|known| known != digest) {
+            return Ok(None);
+        }
+        self.learn(file, digest);
+        Ok(Some(digest))
     }
 
     /// The next content of a file too long for memory, as chunks.
@@ -360,7 +253,7 @@ impl ContentEncoder {
         db: &Db,
         (file, reader, seen): (FileId, &mut dyn Read, Seen),
         sink: &mut dyn Sink,
-    ) -> Result<(Encoded, Chain), ContentError> {
+    ) -> Result<(Encoded, Built), ContentError> {
         self.recent.remove(&file);
         let mut pieces = Pieces::default();
         let mut hasher = blake3::Hasher::new();
@@ -388,11 +281,17 @@ impl ContentEncoder {
             old_length,
             changed: Some((0, length)).filter(|_| length > 0),
         };
-        Ok((encoded, Chain::keyframe(cost)))
+        let (chain, stamp) = (Chain::keyframe(cost), self.stamp());
+        let built = Built {
+            chain,
+            stamp,
+            after: 0,
+        };
+        Ok((encoded, built))
     }
 }
 
-fn version(length: u64, digest: Option<Digest>, seen: Seen, repr: Repr) -> Version {
+pub(super) fn version(length: u64, digest: Option<Digest>, seen: Seen, repr: Repr) -> Version {
     Version {
         length,
         digest,
@@ -404,13 +303,51 @@ fn version(length: u64, digest: Option<Digest>, seen: Seen, repr: Repr) -> Versi
     }
 }
 
+/// A content in memory in the form that was chosen for it.
+fn as_chosen(
+    db: &Db,
+    form: Form,
+    (base, bytes): (Option<(VersionRef, Chain)>, &[u8]),
+    sink: &mut dyn Sink,
+) -> Result<(Repr, Chain), ContentError> {
+    let (codec, payload) = match form {
+        Form::Patch { codec, payload } => (codec, payload),
+        Form::Unchanged => (PatchCodec::Ranges, unchanged_ranges(bytes.len() as u64)),
+        Form::Keyframe => return own_root(db, bytes, sink),
+    };
+    let Some((base, chain)) = base else {
+        return own_root(db, bytes, sink);
+    };
+    let (payload, cost) = put_payload(db, codec, payload, sink)?;
+    let repr = Repr::Patch {
+        base,
+        codec,
+        payload,
+    };
+    Ok((repr, chain.with(codec, cost)))
+}
+
+/// A content in memory that stands on its own.
+pub(super) fn own_root(
+    db: &Db,
+    bytes: &[u8],
+    sink: &mut dyn Sink,
+) -> Result<(Repr, Chain), ContentError> {
+    let prepared = prepare(db, bytes)?;
+    let chain = Chain::keyframe(prepared.cost());
+    for blob in prepared.blobs {
+        sink.blob(blob)?;
+    }
+    Ok((prepared.repr, chain))
+}
+
 /// Ranges that change nothing.
 fn unchanged_ranges(length: u64) -> Vec<u8> {
     RangesEncoder::new(0).finish(length).unwrap_or_default()
 }
 
 /// Stores a payload inside the record if it is short, else as blobs; returns its cost.
-fn put_payload(
+pub(super) fn put_payload(
     db: &Db,
     codec: PatchCodec,
     payload: Vec<u8>,

@@ -1,11 +1,21 @@
 //! Contents: from the plain bytes of a file to the stored form of a version and back.
 
+mod burst;
+mod capture;
 mod encode;
+mod head;
+mod layers;
 mod prepare;
 mod read;
+mod reroot;
+mod spans;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use encode::{ContentEncoder, Sink};
+pub(crate) use capture::Write;
+pub(crate) use encode::Sink;
 pub use encode::{Encoded, Seen};
+pub(crate) use head::{Built, ContentEncoder};
 pub use prepare::Prepared;
 pub(crate) use prepare::prepare;
 pub use read::Content;

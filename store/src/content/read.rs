@@ -3,10 +3,10 @@
 
 use std::io::Write;
 
+use super::layers::{Layered, chunks, lay};
 use super::{ContentError, WHOLE_MAX};
-use crate::encode::decode_manifest;
 use crate::model::{Data, Digest, PatchCodec, Repr, Seq, Version, VersionRef};
-use crate::patch::{self, Part, RangesIndex};
+use crate::patch;
 
 /// Longest chain a reader follows; writers stay far below.
 const MAX_DEPTH: usize = 4096;
@@ -14,8 +14,6 @@ const MAX_DEPTH: usize = 4096;
 const WHOLE_LIMIT: u64 = 64 << 20;
 /// Longest patch payload of a short file.
 const PAYLOAD_LIMIT: u64 = WHOLE_LIMIT + (1 << 20);
-/// Most payload bytes all layers of a long file may hold in memory.
-const LAYERS_LIMIT: u64 = 64 << 20;
 /// Bytes moved at a time.
 const WINDOW: usize = 1 << 20;
 
@@ -37,30 +35,6 @@ enum Body<'s> {
     Layered(Box<Layered<'s>>),
 }
 
-/// A long content: a root and, oldest first, what was laid over it.
-struct Layered<'s> {
-    lookup: &'s dyn Lookup,
-    chunks: Vec<Chunk>,
-    root_len: u64,
-    layers: Vec<Layer<'s>>,
-    /// The chunk that was read last.
-    recent: Option<(usize, Vec<u8>)>,
-}
-
-struct Chunk {
-    offset: u64,
-    len: u32,
-    digest: Digest,
-}
-
-struct Layer<'s> {
-    /// Length of the content with this layer.
-    length: u64,
-    splices: Vec<(u64, Vec<u8>)>,
-    /// For slices: where the bytes of the span come from.
-    window: Option<(u64, u64, Content<'s>)>,
-}
-
 /// Opens the content of a version.
 ///
 /// # Errors
@@ -79,7 +53,7 @@ fn open_chain(
     let version = version.clone();
     let long = chain.iter().any(|(_, v)| v.length > WHOLE_MAX);
     let body = if long && !needs_whole(&chain) {
-        Body::Layered(Box::new(layered(lookup, &chain)?))
+        Body::Layered(Box::new(Layered::new(lookup, &chain)?))
     } else {
         Body::Whole(whole(lookup, &chain)?)
     };
@@ -95,7 +69,22 @@ fn open_chain(
     Ok(Content { at, version, body })
 }
 
-type Chain = Vec<(VersionRef, Version)>;
+/// As a long content is opened, whatever its length.
+#[cfg(test)]
+pub(super) fn open_layered(
+    lookup: &dyn Lookup,
+    at: VersionRef,
+) -> Result<Content<'_>, ContentError> {
+    let chain = chain(lookup, at, true)?;
+    let (_, version) = chain.first().ok_or(ContentError::NoVersion(at))?;
+    Ok(Content {
+        at,
+        version: version.clone(),
+        body: Body::Layered(Box::new(Layered::new(lookup, &chain)?)),
+    })
+}
+
+pub(super) type Chain = Vec<(VersionRef, Version)>;
 
 /// The version and everything it is built on, newest first.
 fn chain(lookup: &dyn Lookup, at: VersionRef, slices: bool) -> Result<Chain, ContentError> {
@@ -152,6 +141,10 @@ pub(crate) fn step(
         Repr::Keyframe(_) | Repr::Chunks(_) => whole_root(lookup, at, version),
         Repr::Patch { codec, payload, .. } => {
             let payload = data(lookup, payload, PAYLOAD_LIMIT)?;
+            if *codec == PatchCodec::Ranges {
+                patch::ranges::splice(&mut bytes, &payload, length)?;
+                return Ok(bytes);
+            }
             Ok(patch::apply(*codec, &bytes, &payload, length)?)
         }
         Repr::Extent {
@@ -182,7 +175,7 @@ pub(crate) fn step(
     }
 }
 
-fn settled_content(
+pub(super) fn settled_content(
     lookup: &dyn Lookup,
     at: VersionRef,
     settled: Seq,
@@ -197,7 +190,7 @@ fn settled_content(
     open_chain(lookup, settled, false)
 }
 
-fn slice_span(
+pub(super) fn slice_span(
     offset: u64,
     len: u64,
     length: u64,
@@ -239,32 +232,8 @@ fn whole_root(
     }
 }
 
-fn chunks(lookup: &dyn Lookup, lists: &[Digest], length: u64) -> Result<Vec<Chunk>, ContentError> {
-    let mut chunks = Vec::new();
-    let mut offset = 0_u64;
-    for list in lists {
-        for (digest, len) in decode_manifest(&lookup.blob(list)?)? {
-            chunks.push(Chunk {
-                offset,
-                len,
-                digest,
-            });
-            offset = offset.saturating_add(u64::from(len));
-        }
-    }
-    if offset == length {
-        Ok(chunks)
-    } else {
-        Err(patch::CodecError::Length {
-            expected: length,
-            found: offset,
-        }
-        .into())
-    }
-}
-
 /// The bytes of a `Data`, at most `limit`.
-fn data(lookup: &dyn Lookup, data: &Data, limit: u64) -> Result<Vec<u8>, ContentError> {
+pub(super) fn data(lookup: &dyn Lookup, data: &Data, limit: u64) -> Result<Vec<u8>, ContentError> {
     if data.len() > limit {
         return Err(patch::CodecError::Malformed("payload too long").into());
     }
@@ -284,163 +253,28 @@ fn data(lookup: &dyn Lookup, data: &Data, limit: u64) -> Result<Vec<u8>, Content
     }
 }
 
-fn layered<'s>(lookup: &'s dyn Lookup, chain: &Chain) -> Result<Layered<'s>, ContentError> {
-    let (at, root) = chain
-        .last()
-        .ok_or(ContentError::Missing(crate::model::MissingReason::Omitted))?;
-    let chunks = match &root.repr {
-        Repr::Chunks(lists) => chunks(lookup, lists, root.length)?,
-        Repr::Keyframe(_) if root.length == 0 => Vec::new(),
-        Repr::Keyframe(digest) => vec![Chunk {
-            offset: 0,
-            len: u32::try_from(root.length).map_err(|_| ContentError::BrokenChain(*at))?,
-            digest: *digest,
-        }],
-        _ => return Err(ContentError::BrokenChain(*at)),
-    };
-    let mut held = 0;
-    let layers = chain
-        .iter()
-        .rev()
-        .skip(1)
-        .map(|(at, version)| layer(lookup, *at, version, &mut held))
-        .collect::<Result<_, _>>()?;
-    Ok(Layered {
-        lookup,
-        chunks,
-        root_len: root.length,
-        layers,
-        recent: None,
-    })
-}
-
-fn layer<'s>(
-    lookup: &'s dyn Lookup,
+/// What the versions from `at` down to `anchor`, which is not one of them, laid over that:
+/// where none of them laid anything there are zeros.
+pub(super) fn laid_over(
+    lookup: &dyn Lookup,
     at: VersionRef,
-    version: &Version,
-    held: &mut u64,
-) -> Result<Layer<'s>, ContentError> {
-    let mut layer = Layer {
-        length: version.length,
-        splices: Vec::new(),
-        window: None,
-    };
-    let left = LAYERS_LIMIT.saturating_sub(*held);
-    match &version.repr {
-        Repr::Patch {
-            codec: PatchCodec::Ranges,
-            payload,
-            ..
-        } => {
-            let payload = data(lookup, payload, left)?;
-            *held += payload.len() as u64;
-            layer.splices = splices(&payload, version.length)?;
+    anchor: VersionRef,
+) -> Result<Content<'_>, ContentError> {
+    let mut chain = Chain::new();
+    let mut next = Some(at);
+    while let Some(at) = next.filter(|next| *next != anchor) {
+        let version = lookup.version(at)?.ok_or(ContentError::NoVersion(at))?;
+        next = version.repr.base().filter(|base| base.seq < at.seq);
+        if chain.len() >= MAX_DEPTH {
+            return Err(ContentError::BrokenChain(at));
         }
-        Repr::Extent {
-            offset,
-            data: extent,
-            ..
-        } => {
-            let extent = data(lookup, extent, left)?;
-            *held += extent.len() as u64;
-            layer.splices.push((*offset, extent));
-        }
-        Repr::Slice {
-            offset,
-            len,
-            settled,
-            ..
-        } => {
-            let source = settled_content(lookup, at, *settled)?;
-            slice_span(*offset, *len, version.length, &source, at)?;
-            layer.window = Some((*offset, *len, source));
-        }
-        _ => return Err(ContentError::BrokenChain(at)),
+        chain.push((at, version));
     }
-    Ok(layer)
-}
-
-fn splices(payload: &[u8], length: u64) -> Result<Vec<(u64, Vec<u8>)>, ContentError> {
-    let index = RangesIndex::parse(payload)?;
-    if index.new_len() != length {
-        return Err(patch::CodecError::Malformed("ranges of another length").into());
-    }
-    let literal = |part| match part {
-        Part::Literal { offset, bytes } => Some((offset, bytes.to_vec())),
-        Part::Base { .. } => None,
-    };
-    Ok(index.covering(0, length).filter_map(literal).collect())
-}
-
-/// Copies `bytes`, which belong at `offset`, into the window that starts at `start`.
-fn lay(window: &mut [u8], start: u64, offset: u64, bytes: &[u8]) {
-    let skip = usize::try_from(start.saturating_sub(offset)).unwrap_or(usize::MAX);
-    let into = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
-    if let (Some(source), Some(target)) = (bytes.get(skip..), window.get_mut(into..)) {
-        let n = source.len().min(target.len());
-        if let (Some(source), Some(target)) = (source.get(..n), target.get_mut(..n)) {
-            target.copy_from_slice(source);
-        }
-    }
-}
-
-impl Layered<'_> {
-    /// Fills `window` with the bytes from `start` on; those beyond the end become zero.
-    fn read(&mut self, start: u64, window: &mut [u8]) -> Result<(), ContentError> {
-        self.read_root(start, window)?;
-        clear_beyond(window, start, self.root_len);
-        for layer in &mut self.layers {
-            clear_beyond(window, start, layer.length);
-            let end = start.saturating_add(window.len() as u64);
-            let first = layer
-                .splices
-                .partition_point(|(offset, bytes)| offset + bytes.len() as u64 <= start);
-            let touched = layer.splices.iter().skip(first);
-            for (offset, bytes) in touched.take_while(|(offset, _)| *offset < end) {
-                lay(window, start, *offset, bytes);
-            }
-            if let Some((offset, len, source)) = &mut layer.window {
-                let from = start.max(*offset);
-                let to = end.min(offset.saturating_add(*len));
-                if from < to {
-                    let mut part = vec![0; usize::try_from(to - from).unwrap_or(0)];
-                    source.read_at(from, &mut part)?;
-                    lay(window, start, from, &part);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn read_root(&mut self, start: u64, window: &mut [u8]) -> Result<(), ContentError> {
-        let end = start.saturating_add(window.len() as u64);
-        let first = self
-            .chunks
-            .partition_point(|chunk| chunk.offset + u64::from(chunk.len) <= start);
-        for index in first.. {
-            let Some(chunk) = self.chunks.get(index).filter(|chunk| chunk.offset < end) else {
-                return Ok(());
-            };
-            if self.recent.as_ref().is_none_or(|(i, _)| *i != index) {
-                let bytes = self.lookup.blob(&chunk.digest)?;
-                if bytes.len() as u64 != u64::from(chunk.len) {
-                    return Err(ContentError::DamagedBlob(chunk.digest));
-                }
-                self.recent = Some((index, bytes));
-            }
-            if let Some((_, bytes)) = &self.recent {
-                lay(window, start, chunk.offset, bytes);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn clear_beyond(window: &mut [u8], start: u64, length: u64) {
-    let keep = usize::try_from(length.saturating_sub(start)).unwrap_or(usize::MAX);
-    if let Some(beyond) = window.get_mut(keep..) {
-        beyond.fill(0);
-    }
+    let top = chain.first().filter(|_| next.is_some());
+    let (_, version) = top.ok_or(ContentError::BrokenChain(at))?;
+    let version = version.clone();
+    let body = Body::Layered(Box::new(Layered::over_nothing(lookup, &chain)?));
+    Ok(Content { at, version, body })
 }
 
 impl Content<'_> {

@@ -22,29 +22,42 @@ pub fn encode(old: &[u8], new: &[u8], literal_limit: usize) -> Option<Vec<u8>> {
 /// # Errors
 /// A damaged payload, one that claims more than `max_len`, or one that needs more base than `old`.
 pub fn apply(old: &[u8], payload: &[u8], max_len: usize) -> Result<Vec<u8>, CodecError> {
-    let splices = Splices::open(payload)?;
-    let new_len = usize::try_from(splices.new_len)
-        .ok()
-        .filter(|len| *len <= max_len)
-        .ok_or(CodecError::Length {
-            expected: max_len as u64,
-            found: splices.new_len,
-        })?;
-    let base = |from, to| {
-        let base_len = old.len() as u64;
-        old.get(from..to).ok_or(CodecError::Base { base_len })
-    };
+    let found = new_len(payload)?;
+    let fits = usize::try_from(found).ok().filter(|len| *len <= max_len);
+    let new_len = fits.ok_or(CodecError::Length {
+        expected: max_len as u64,
+        found,
+    })?;
     let mut new = Vec::with_capacity(new_len);
+    new.extend_from_slice(old.get(..new_len).unwrap_or(old));
+    splice(&mut new, payload, new_len)?;
+    Ok(new)
+}
+
+/// Makes the old version the new one, of exactly `expected_len` bytes, where it stands. After an
+/// error `bytes` is neither.
+///
+/// # Errors
+/// As [`apply`], and for a payload of another length.
+pub fn splice(bytes: &mut Vec<u8>, payload: &[u8], expected_len: usize) -> Result<(), CodecError> {
+    let splices = Splices::open(payload)?;
+    CodecError::check_len(expected_len as u64, splices.new_len)?;
+    let base_len = bytes.len() as u64;
+    let kept = |from: u64, to: u64| match from < to && to > base_len {
+        true => Err(CodecError::Base { base_len }),
+        false => Ok(()),
+    };
+    bytes.resize(expected_len, 0);
+    let mut done = 0;
     for splice in splices {
         let splice = splice?;
-        // Within new_len, which fits usize.
-        new.extend_from_slice(base(new.len(), splice.offset as usize)?);
-        new.extend_from_slice(splice.bytes);
+        kept(done, splice.offset)?;
+        done = splice.end();
+        // Within the new length, which fits usize.
+        let target = bytes.get_mut(splice.offset as usize..done as usize);
+        target.unwrap_or_default().copy_from_slice(splice.bytes);
     }
-    if new.len() < new_len {
-        new.extend_from_slice(base(new.len(), new_len)?);
-    }
-    Ok(new)
+    kept(done, expected_len as u64)
 }
 
 /// Length in bytes of the version that a payload describes.

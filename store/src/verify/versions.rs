@@ -11,7 +11,7 @@ use quick_cache::unsync::Cache;
 use super::{Check, FindingKind};
 use crate::content::{self, ContentError, Lookup, WHOLE_MAX};
 use crate::db::Space;
-use crate::encode::decode_version;
+use crate::encode::{decode_manifest, decode_version};
 use crate::key;
 use crate::lookup::SessionLookup;
 use crate::model::{Data, Digest, Repr, Seq, Version, VersionRef};
@@ -127,7 +127,7 @@ impl Rebuild<'_> {
         let blobs: Vec<Digest> = match &version.repr {
             Repr::Keyframe(_) if version.length == 0 => Vec::new(),
             Repr::Keyframe(digest) => vec![*digest],
-            Repr::Chunks(lists) => lists.clone(),
+            Repr::Chunks(lists) => return self.check_chunks(lists),
             Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => match data {
                 Data::Inline(_) => Vec::new(),
                 Data::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),
@@ -141,5 +141,18 @@ impl Rebuild<'_> {
         blobs
             .iter()
             .try_for_each(|digest| self.lookup.blob(digest).map(drop))
+    }
+
+    /// Whether all chunks of a content that has no digest are there; that they are sound is
+    /// checked where blobs are.
+    fn check_chunks(&self, lists: &[Digest]) -> Result<(), ContentError> {
+        for list in lists {
+            for (digest, _) in decode_manifest(&self.lookup.blob(list)?)? {
+                if !self.lookup.has_blob(&digest)? {
+                    return Err(ContentError::NoBlob(digest));
+                }
+            }
+        }
+        Ok(())
     }
 }

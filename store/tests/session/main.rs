@@ -8,6 +8,7 @@
 )]
 #![allow(missing_docs, reason = "tests")]
 
+mod captured;
 mod contents;
 mod diff;
 mod events;
