@@ -28,7 +28,7 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 	struct call *call;
 
 	/* Threads of the kernel write too, such as those of loop devices. */
-	if (!copied || (u32)task->tgid == recorder || !inside(inode))
+	if (!copied || is_recorder(task) || !inside(inode))
 		return 0;
 	call = call_of(task);
 	if (call) {
@@ -74,7 +74,10 @@ int BPF_PROG(unlink_exit, struct dentry *dentry, int ret)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct label label = { .flags = DK_ORDERED };
 
-	if (ret || !inode || unheard(task))
+	if (ret || !inode)
+		return 0;
+	/* In a root itself the recorder is heard: that is how it asks for an answer. */
+	if (unheard(task) && (!is_recorder(task) || place_of(parent) != INSIDE))
 		return 0;
 	if (inside(parent)) {
 		label_of_dentry(&label, dentry);
@@ -487,7 +490,7 @@ int BPF_PROG(dio_begin, struct kiocb *iocb, struct iov_iter *from)
 	struct doubt doubt = { .reason = DK_DIRECT };
 	struct call *call;
 
-	if (!BPF_CORE_READ(from, data_source) || (u32)task->tgid == recorder || !inside(inode))
+	if (!BPF_CORE_READ(from, data_source) || is_recorder(task) || !inside(inode))
 		return 0;
 	call = call_of(task);
 	if (call)
@@ -506,7 +509,7 @@ int BPF_PROG(dio_complete, struct kiocb *iocb, int error, s64 ret)
 	/* Only a kiocb that is not waited for says that it writes. */
 	if (!(BPF_CORE_READ(iocb, ki_flags) & IOCB_WRITE) && !(call && call->direct))
 		return 0;
-	if (ret <= 0 || (u32)task->tgid == recorder || !inside(inode))
+	if (ret <= 0 || is_recorder(task) || !inside(inode))
 		return 0;
 	doubt.len = ret;
 	doubt.offset = BPF_CORE_READ(iocb, ki_pos) - ret;

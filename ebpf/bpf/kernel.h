@@ -240,6 +240,7 @@ struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
 	u32 flags;
+	struct pid *pids[4];
 };
 
 struct cred {
@@ -255,6 +256,24 @@ struct nameidata {
 	struct qstr last;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* one for each namespace, the first one's first */
+};
+
 struct task_struct {
 	u32 flags;
 	int exit_code;
@@ -268,6 +287,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct pid *thread_pid;
 };
 
 struct linux_binprm {

@@ -17,8 +17,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	if (!slot)
 		return 0;
 	slot->fork.start = child->start_boottime;
-	slot->fork.pid = child->tgid;
-	slot->fork.tid = child->pid;
+	slot->fork.pid = process_number(child);
+	slot->fork.tid = thread_number(child);
 	head(&slot->head, DK_FORK, 0, sizeof(*slot), 0);
 	submit(slot);
 	return 0;
@@ -65,7 +65,7 @@ INLINE void put_exec(struct exec_slot *slot, struct task_struct *task,
 	slot->exec.has |= describe_if(&slot->exec.cwd, cwd, DK_HAS_PARENT);
 	slot->exec.uid = BPF_CORE_READ(task, cred, euid.val);
 	slot->exec.gid = BPF_CORE_READ(task, cred, egid.val);
-	slot->exec.ppid = BPF_CORE_READ(task, real_parent, tgid);
+	slot->exec.ppid = process_number(BPF_CORE_READ(task, real_parent));
 	bpf_probe_read_kernel(slot->exec.comm, sizeof(slot->exec.comm), &task->comm);
 	slot->exec.pad = 0;
 	len = put_arguments(slot, task, (u64)BPF_CORE_READ(binary, filename));

@@ -84,8 +84,8 @@ INLINE void head(struct dk_head *head, u32 kind, u32 flags, u32 size, u64 number
 	head->time = bpf_ktime_get_ns();
 	head->call = number;
 	head->start = task->group_leader->start_boottime;
-	head->pid = task->tgid;
-	head->tid = task->pid;
+	head->pid = process_number(task);
+	head->tid = thread_number(task);
 }
 
 INLINE void submit(void *slot)
@@ -126,7 +126,7 @@ INLINE void lose(u32 kind, const struct dk_inode *inode)
  */
 INLINE void hold_back(struct task_struct *task)
 {
-	u32 tgid = task->tgid, flag = 0;
+	u32 tgid = process_number(task), flag = 0;
 
 	if (!stop_writers || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
 		return;

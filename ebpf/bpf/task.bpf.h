@@ -5,6 +5,11 @@
 
 /* Thread group of the recorder, which never records itself. */
 const volatile u32 recorder = 0;
+/* Inode of the pid namespace in which processes are numbered; 0: the first one. */
+const volatile u32 namespace = 0;
+
+#define NAMESPACES 8 /* that may lie in each other */
+#define TGID 1       /* enum pid_type */
 
 #define MARKS 4
 
@@ -47,10 +52,49 @@ INLINE struct call *call_under_way(struct task_struct *task)
 	return bpf_task_storage_get(&calls, task, NULL, 0);
 }
 
+/* What a process or thread is called in the recorder's namespace; 0 if it is not in it. */
+static __noinline u32 number_of(struct pid *pid)
+{
+	u32 level;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level);
+	for (u32 at = 0; at < NAMESPACES; at++) {
+		struct upid *number = (void *)pid + bpf_core_field_offset(pid->numbers) +
+				      at * bpf_core_type_size(struct upid);
+
+		if (at > level)
+			break;
+		if (BPF_CORE_READ(number, ns, ns.inum) == namespace)
+			return BPF_CORE_READ(number, nr);
+	}
+	return 0;
+}
+
+INLINE u32 process_number(struct task_struct *task)
+{
+	if (!namespace)
+		return BPF_CORE_READ(task, tgid);
+	return number_of(BPF_CORE_READ(task, signal, pids[TGID]));
+}
+
+INLINE u32 thread_number(struct task_struct *task)
+{
+	if (!namespace)
+		return BPF_CORE_READ(task, pid);
+	return number_of(BPF_CORE_READ(task, thread_pid));
+}
+
+INLINE bool is_recorder(struct task_struct *task)
+{
+	return process_number(task) == recorder;
+}
+
 /* Hooks of these are not looked at: threads of the kernel, and the recorder. */
 INLINE bool unheard(struct task_struct *task)
 {
-	return (task->flags & PF_KTHREAD) || (u32)task->tgid == recorder;
+	return (task->flags & PF_KTHREAD) || is_recorder(task);
 }
 
 #endif

@@ -85,7 +85,7 @@ struct dk_head {
 	dk_u64 time;  /* CLOCK_MONOTONIC */
 	dk_u64 call;  /* number of the system call within the thread */
 	dk_u64 start; /* of the process, CLOCK_BOOTTIME */
-	dk_u32 pid;   /* thread group, in the first pid namespace */
+	dk_u32 pid;   /* thread group, in the recorder's pid namespace; 0 outside it */
 	dk_u32 tid;
 };
 

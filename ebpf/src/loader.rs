@@ -11,6 +11,7 @@ use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -26,7 +27,7 @@ pub struct Config {
     pub roots: Vec<InodeId>,
     /// Directories and files that are not, below a root.
     pub excluded: Vec<InodeId>,
-    /// The thread group that records, numbered in the first pid namespace: never recorded.
+    /// The thread group that records, numbered in its own pid namespace: never recorded.
     pub recorder: u32,
     /// Size of the ring in bytes: a power of two, at least 256 KiB.
     pub ring_bytes: u32,
@@ -131,9 +132,16 @@ pub struct Ring(RingBuf<MapData>);
 impl Ring {
     /// Hands every record that is there to `each`, oldest first, and frees its room
     /// afterwards. Returns how many there were.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+    pub fn drain(&mut self, each: impl FnMut(&[u8])) -> usize {
+        self.drain_some(usize::MAX, each)
+    }
+
+    /// As [`Self::drain`], but no more than `most`.
+    pub fn drain_some(&mut self, most: usize, mut each: impl FnMut(&[u8])) -> usize {
         let mut count = 0;
-        while let Some(record) = self.0.next() {
+        while count < most
+            && let Some(record) = self.0.next()
+        {
             each(&record);
             count += 1;
         }
@@ -165,7 +173,8 @@ impl Capture {
             None => Btf::from_sys_fs()?,
         };
         let outputs = [place(config.stdout)?, place(config.stderr)?];
-        let mut bpf = loader(config, &btf, &outputs).load(OBJECT)?;
+        let namespace = pid_namespace()?;
+        let mut bpf = loader(config, &btf, &outputs, &namespace).load(OBJECT)?;
         let mut capture = Self {
             ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
             places: HashMap::try_from(take(&mut bpf, "places")?)?,
@@ -302,7 +311,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn loader<'a>(config: &'a Config, btf: &'a Btf, outputs: &'a [[u8; 16]; 2]) -> EbpfLoader<'a> {
+fn loader<'a>(
+    config: &'a Config,
+    btf: &'a Btf,
+    outputs: &'a [[u8; 16]; 2],
+    namespace: &'a u32,
+) -> EbpfLoader<'a> {
     let mut loader = EbpfLoader::new();
     loader
         .btf(Some(btf))
@@ -310,11 +324,21 @@ fn loader<'a>(config: &'a Config, btf: &'a Btf, outputs: &'a [[u8; 16]; 2]) -> E
         .map_max_entries("ring", config.ring_bytes)
         .override_global("ring_bytes", &config.ring_bytes, true)
         .override_global("recorder", &config.recorder, true)
+        .override_global("namespace", namespace, true)
         .override_global("reads", flag(config.reads), true)
         .override_global("stop_writers", flag(config.hold_back), true)
         .override_global("foreign", flag(config.foreign), true)
         .override_global("outputs", outputs, true);
     loader
+}
+
+/// The inode of this process's pid namespace, 0 for the first one, in whose numbers the
+/// kernel thinks itself.
+fn pid_namespace() -> Result<u32, CaptureError> {
+    const FIRST: u32 = 0xefff_fffc;
+    let own = std::fs::metadata("/proc/self/ns/pid")?.ino();
+    let own = u32::try_from(own).map_err(std::io::Error::other)?;
+    Ok(if own == FIRST { 0 } else { own })
 }
 
 /// `struct place` of scope.bpf.h; zeros for none.

@@ -31,7 +31,8 @@ pub struct Record<'a> {
     pub what: What<'a>,
 }
 
-/// A thread and the process that it belongs to, numbered in the first pid namespace.
+/// A thread and the process that it belongs to, numbered in the recorder's pid namespace:
+/// 0 outside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Task {
     /// The thread group.
