@@ -233,6 +233,7 @@ impl Scan<'_, '_> {
     fn mark(&mut self, file: FileId, read: ReadState) {
         if let Some(known) = self.recording.tree.get_mut(file) {
             known.read = Some(read);
+            known.seen = read.begun;
         }
     }
 
@@ -242,7 +243,7 @@ impl Scan<'_, '_> {
         path: PathBuf,
         large: &Large,
     ) -> Result<(), BaselineError> {
-        let seen = self.recording.seen(&large.stat);
+        let (seen, begun) = (self.recording.seen(&large.stat), monotonic());
         let open = || {
             let mut file = large.file.try_clone()?;
             std::io::Seek::rewind(&mut file)?;
@@ -264,7 +265,7 @@ impl Scan<'_, '_> {
         }
         self.bytes += large.stat.size;
         let stat = large.stat;
-        self.mark(file, ReadState { stat, racy });
+        self.mark(file, ReadState { stat, racy, begun });
         self.progress.baseline(self.files, self.bytes);
         Ok(())
     }
@@ -298,9 +299,10 @@ enum Taken {
 /// Reads and packs one file; runs on any thread.
 fn take(store: &Store, waiting: &Waiting, buffer: &mut Vec<u8>) -> Taken {
     let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+    let begun = monotonic();
     match probe::read_stable(&waiting.path, &waiting.ident, limit, buffer) {
         Read::Stable { stat, racy } => match store.prepare(buffer) {
-            Ok(prepared) => Taken::Prepared(prepared, ReadState { stat, racy }),
+            Ok(prepared) => Taken::Prepared(prepared, ReadState { stat, racy, begun }),
             Err(error) => Taken::Failed(error),
         },
         Read::Large(large) => Taken::Large(large),

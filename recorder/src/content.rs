@@ -12,6 +12,7 @@ use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, ContentError, NewContent, Seen, StoreError, WHOLE_MAX};
 
 use crate::look::Reading;
+use crate::observation::monotonic;
 use crate::probe::{self, Large, Read, Stat};
 use crate::recording::Recording;
 use crate::tree::ReadState;
@@ -101,7 +102,7 @@ impl Recording<'_> {
         let Some(ident) = self.tree.get(file).map(|known| known.node.ident) else {
             return Ok(Fetched::Later);
         };
-        let started = Instant::now();
+        let (started, begun) = (Instant::now(), monotonic());
         let mut buffer = std::mem::take(&mut self.buffer);
         let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
         let outcome = probe::read_stable(path, &ident, limit, &mut buffer);
@@ -110,13 +111,14 @@ impl Recording<'_> {
                 let seen = self.seen(&stat);
                 let content = self.writer.encode(file, &buffer, seen);
                 content.map(|content| {
-                    Fetched::Content(content.map(Box::new), ReadState { stat, racy })
+                    let read = ReadState { stat, racy, begun };
+                    Fetched::Content(content.map(Box::new), read)
                 })
             }
             Read::Large(large) if reading != Reading::Final && self.is_restless(file, &large) => {
                 Ok(Fetched::Later)
             }
-            Read::Large(large) => self.fetch_long(file, path, &large),
+            Read::Large(large) => self.fetch_long(file, path, (&large, begun)),
             Read::Torn => Ok(Fetched::Torn),
             Read::Gone | Read::Replaced => Ok(Fetched::Moved),
             Read::Unreadable(error) => {
@@ -183,7 +185,7 @@ impl Recording<'_> {
     }
 
     /// Records a content that was read, and what the file was at that moment.
-    fn keep(
+    pub(crate) fn keep(
         &mut self,
         file: FileId,
         content: Option<Box<NewContent>>,
@@ -202,6 +204,7 @@ impl Recording<'_> {
         let Some(content) = content else {
             return Ok(());
         };
+        known.seen = read.begun;
         known.changed = true;
         known.node.mtime = stat.mtime;
         let op = write_op(&content, stat.size);
@@ -232,7 +235,7 @@ impl Recording<'_> {
         &mut self,
         file: FileId,
         path: &Path,
-        large: &Large,
+        (large, begun): (&Large, u64),
     ) -> Result<Fetched, StoreError> {
         let seen = self.seen(&large.stat);
         let open = || {
@@ -249,7 +252,10 @@ impl Recording<'_> {
         };
         let stat = large.stat;
         Ok(match large.recheck() {
-            Ok(Some(racy)) => Fetched::Content(content.map(Box::new), ReadState { stat, racy }),
+            Ok(Some(racy)) => {
+                let read = ReadState { stat, racy, begun };
+                Fetched::Content(content.map(Box::new), read)
+            }
             _ => Fetched::Torn,
         })
     }

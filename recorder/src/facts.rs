@@ -30,6 +30,7 @@ impl Recording<'_> {
                 self.gap(reason, None, shown.as_deref(), Vec::new())?;
                 self.rescan(path.as_deref(), Reading::IfChanged, u64::MAX)
             }
+            Fact::Record(bytes) => self.captured(&bytes),
             Fact::Unwatched { path, reason } => self.gap(reason, None, Some(&path), Vec::new()),
             Fact::Synced(_) => Ok(()),
         }
@@ -108,6 +109,17 @@ impl Recording<'_> {
                 self.doubt_all();
                 return Ok(None);
             }
+        }
+    }
+
+    /// Looks at a path that something happened to.
+    pub(crate) fn look_at_path(&mut self, path: &Path) -> Result<(), StoreError> {
+        if self.scope.locate(path).is_none() {
+            return Ok(());
+        }
+        match self.place(path)? {
+            Some(place) => self.look(&place, Reading::IfChanged),
+            None => self.look_at_root(path),
         }
     }
 

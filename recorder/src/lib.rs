@@ -4,6 +4,7 @@
 //! tree as recorded so far, and writes the difference as events with their states.
 
 mod baseline;
+mod captured;
 mod content;
 mod doubt;
 mod facts;

@@ -6,6 +6,8 @@
 //! [`Fact`]; they do not alter these.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diffkeeper_store::model::GapReason;
 use rustix::time::{ClockId, clock_gettime};
@@ -67,6 +69,9 @@ pub enum Fact {
         /// Why.
         reason: GapReason,
     },
+    /// A record of a kernel tier: what happened itself, by identity, as
+    /// `diffkeeper_ebpf::wire` decodes it.
+    Record(Held),
     /// Changes directly below this directory will not be announced.
     Unwatched {
         /// The directory.
@@ -78,6 +83,60 @@ pub enum Fact {
     /// before this fact.
     Synced(u64),
 }
+
+/// Bytes that wait in a queue, counted for as long as they do: a queue of so many items
+/// would else hold as much as the longest of them allow.
+#[derive(Debug)]
+pub struct Held {
+    bytes: Box<[u8]>,
+    held: Option<Arc<AtomicUsize>>,
+}
+
+impl Held {
+    /// Bytes that add their number to `held` until they are dropped.
+    #[must_use]
+    pub fn new(bytes: &[u8], held: &Arc<AtomicUsize>) -> Self {
+        held.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self {
+            bytes: bytes.into(),
+            held: Some(Arc::clone(held)),
+        }
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(held) = &self.held {
+            held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Clone for Held {
+    /// A copy is not in the queue.
+    fn clone(&self) -> Self {
+        Self {
+            bytes: self.bytes.clone(),
+            held: None,
+        }
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Held {}
 
 /// What an announcement says of a path. Names may have moved since, so this is a reason
 /// to look and never a proof.

@@ -112,6 +112,7 @@ impl<'r, 's> Pipeline<'r, 's> {
         status: ExitStatus,
         monotonic: u64,
     ) -> Result<(), StoreError> {
+        self.recording.flush_all()?;
         self.recording.read_deferred(true)?;
         let ended = Process {
             exit: Some(status),
@@ -163,6 +164,9 @@ impl<'r, 's> Pipeline<'r, 's> {
         }
         if let Some(announced) = &mut self.announced {
             announced.extend(paths_of(&observation.fact).cloned());
+            if let Fact::Record(bytes) = &observation.fact {
+                announced.extend(self.recording.paths_of_record(bytes));
+            }
         }
         self.recording.busy = self.inputs.facts.len() > BUSY;
         self.recording.apply(observation)
@@ -225,6 +229,7 @@ impl<'r, 's> Pipeline<'r, 's> {
         if self.inputs.facts.is_empty() {
             self.recording.resolve_doubt()?;
             self.recording.settle_dirs()?;
+            self.recording.check_closed()?;
         }
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {
             self.recording.writer.commit()?;
@@ -242,7 +247,8 @@ impl<'r, 's> Pipeline<'r, 's> {
         } else {
             Duration::from_secs(3600)
         };
-        let due = self.recording.next_due();
+        let due = self.recording.next_due().into_iter();
+        let due = due.chain(self.recording.next_check()).min();
         let due = due.map_or(commit, |due| due.saturating_duration_since(now));
         commit.min(due)
     }

@@ -18,6 +18,7 @@ impl Recording<'_> {
     /// Compares everything. Files that changed during the session are read once more,
     /// as stores through a shared mapping need not have left a trace in their times.
     pub(crate) fn reconcile(&mut self) -> Result<Found, StoreError> {
+        self.flush_all()?;
         self.read_deferred(true)?;
         self.found = Some(Vec::new());
         self.rescan(None, Reading::Final, u64::MAX)?;
@@ -61,9 +62,11 @@ pub(crate) fn paths_of(fact: &Fact) -> impl Iterator<Item = &PathBuf> {
     let (first, second) = match fact {
         Fact::Touched { path, .. } => (Some(path), None),
         Fact::Renamed { from, to } => (Some(from), Some(to)),
-        Fact::Watched { .. } | Fact::Lost { .. } | Fact::Unwatched { .. } | Fact::Synced(_) => {
-            (None, None)
-        }
+        Fact::Watched { .. }
+        | Fact::Lost { .. }
+        | Fact::Record(_)
+        | Fact::Unwatched { .. }
+        | Fact::Synced(_) => (None, None),
     };
     first.into_iter().chain(second)
 }

@@ -18,7 +18,7 @@ use crate::priority::lower_this_thread;
 use crate::recording::Recording;
 use crate::run::{Channels, Run, finish, seal};
 use crate::scope::{Scope, ScopeError};
-use crate::source::{Notify, Source, SourceError};
+use crate::source::{Kernel, Notify, Source, SourceError};
 use crate::tree::Tree;
 
 /// What is to be recorded and how.
@@ -79,7 +79,7 @@ pub enum RecordError {
 
 /// Why the tier that `auto` takes is the best one.
 pub const AUTO_REASON: &str =
-    "this version captures through file notifications; kernel tiers are not part of it yet";
+    "file notifications work everywhere; the tracepoint tier is young and has to be asked for";
 
 /// Records a command.
 ///
@@ -92,13 +92,14 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let scope = Arc::new(scope);
     let reason = check_backend(options.backend)?;
     let store = open_store(&options.state_dir)?;
-    let mut source = Notify::new(options.state_dir.join("canary"));
-    let channels = Channels::start(&mut source, &scope)?;
+    let mut source = source(options);
+    let source = source.as_mut();
+    let channels = Channels::start(source, &scope)?;
     let id = store.next_session()?;
     let session = host::session(id, &options.argv, &scope, (source.backend(), reason));
     let recorded = with_store(
         &store,
-        &mut source,
+        source,
         (options, scope, session),
         prepared,
         channels,
@@ -188,14 +189,22 @@ fn anchor(
     recording.writer.restate(session)
 }
 
+fn source(options: &Options) -> Box<dyn Source> {
+    let canaries = options.state_dir.join("canary");
+    match options.backend {
+        Some(Backend::Tracepoint) => Box::new(Kernel::new(canaries, true, !options.output)),
+        _ => Box::new(Notify::new(canaries)),
+    }
+}
+
 /// A kernel tier that was asked for by name is never silently replaced.
 fn check_backend(wanted: Option<Backend>) -> Result<&'static str, RecordError> {
     match wanted {
         None => Ok(AUTO_REASON),
-        Some(Backend::Notify) => Ok("asked for"),
+        Some(Backend::Notify | Backend::Tracepoint) => Ok("asked for"),
         Some(backend) => Err(RecordError::Backend {
             backend,
-            reason: AUTO_REASON,
+            reason: "it is not part of this version",
         }),
     }
 }

@@ -11,6 +11,7 @@ use diffkeeper_store::model::{
 };
 use diffkeeper_store::{Change, Record, SessionWriter, Store, StoreError};
 
+use crate::captured::Captured;
 use crate::content::Fetched;
 use crate::look::Reading;
 use crate::observation::monotonic;
@@ -48,6 +49,10 @@ pub(crate) struct Recording<'s> {
     pub(crate) buffer: Vec<u8>,
     /// The queue of observations is long: cheap encodings.
     pub(crate) busy: bool,
+    /// What the records of a kernel tier leave to be kept.
+    pub(crate) captured: Captured,
+    /// Whose doing is being recorded, where that is known.
+    pub(crate) actor: Option<ProcessId>,
     /// While the last reconcile runs: the paths it found changes at.
     pub(crate) found: Option<Vec<(FileId, PathBuf)>>,
 }
@@ -95,6 +100,8 @@ impl<'s> Recording<'s> {
             reported: HashSet::new(),
             buffer: Vec::new(),
             busy: false,
+            captured: Captured::default(),
+            actor: None,
             found: None,
         }
     }
@@ -121,7 +128,7 @@ impl<'s> Recording<'s> {
         }
         self.writer.append(Record {
             time,
-            process: None,
+            process: self.actor,
             file,
             op,
             changes,
@@ -219,6 +226,9 @@ impl<'s> Recording<'s> {
             Some(path) => self.fetch(file, path, Reading::IfChanged)?,
             None => Fetched::Moved,
         };
+        if let (Fetched::Content(_, read), Some(known)) = (&fetched, self.tree.get_mut(file)) {
+            known.seen = read.begun;
+        }
         if is_file {
             let content = fetched.first_version();
             changes.push(Change::Content { file, content });

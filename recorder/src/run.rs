@@ -148,6 +148,7 @@ fn pipeline(
     process: &Process,
 ) -> Result<(), String> {
     recording.writer.process(COMMAND, process);
+    recording.know_command(process);
     let started = recording.timestamp(recording.zero);
     let store = recording.store;
     std::thread::scope(|scope| {

@@ -37,6 +37,8 @@ pub(crate) struct Known {
     pub(crate) torn: u32,
     /// When a directory was last listed, CLOCK_MONOTONIC, ns; 0 if never.
     pub(crate) listed: u64,
+    /// When its content was last read, CLOCK_MONOTONIC, ns: what was written before is in it.
+    pub(crate) seen: u64,
     /// ctime at the last look at its attributes.
     pub(crate) looked: Option<UnixTime>,
 }
@@ -47,6 +49,8 @@ pub(crate) struct ReadState {
     pub(crate) stat: Stat,
     /// A change right afterwards may have left the times as they were.
     pub(crate) racy: bool,
+    /// When the read began, CLOCK_MONOTONIC, ns.
+    pub(crate) begun: u64,
 }
 
 impl Tree {
@@ -76,6 +80,7 @@ impl Tree {
             lost: false,
             torn: 0,
             listed: 0,
+            seen: 0,
             looked: None,
         };
         self.files.insert(file, known);

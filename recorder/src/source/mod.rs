@@ -1,6 +1,8 @@
 //! Sources: where observations come from. One trait, so that the pipeline does not know
 //! whether the kernel or a script is speaking.
 
+mod kernel;
+mod mounts;
 mod notify;
 mod scripted;
 
@@ -11,6 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use diffkeeper_store::model::Backend;
 
+pub use self::kernel::Kernel;
 pub use self::notify::Notify;
 pub use self::scripted::{Script, Scripted};
 use crate::observation::Observation;
@@ -22,6 +25,9 @@ pub enum SourceError {
     /// The facility of the operating system is not to be had.
     #[error("file notifications are not available: {0}")]
     Unavailable(String),
+    /// The kernel does not take the programs that capture.
+    #[error("capture in the kernel is not available: {0}")]
+    Kernel(String),
     /// The directory for canaries cannot be used.
     #[error("cannot use the canary directory: {0}")]
     Canary(io::Error),
@@ -32,7 +38,7 @@ pub enum SourceError {
     #[error("the source is not running")]
     Stopped,
     /// What happened before the call was not delivered in time.
-    #[error("file notifications were not delivered within {0:?}")]
+    #[error("changes were not announced within {0:?}")]
     Late(Duration),
 }
 

@@ -1,0 +1,229 @@
+//! Processes: who stands behind a task number. The command and what descends from it are
+//! recorded with their beginnings and ends, others once they touch a file.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
+use diffkeeper_ebpf::wire::{Exec, Record, Stream as Printed, Task, What};
+use diffkeeper_store::StoreError;
+use diffkeeper_store::model::{ExitStatus, Op, Process, ProcessId, Stream, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::pipeline::COMMAND;
+use crate::recording::Recording;
+
+/// Those that are alive, as far as they are known.
+#[derive(Default)]
+pub(super) struct Processes {
+    alive: HashMap<u32, Known>,
+    last: u32,
+    /// What CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC by, ns.
+    ahead: Option<u64>,
+}
+
+struct Known {
+    id: ProcessId,
+    /// Tells apart processes that had the same number one after the other.
+    start: u64,
+    process: Process,
+    /// It descends from the command.
+    kin: bool,
+}
+
+impl Recording<'_> {
+    /// The command's process, before its first record.
+    pub(crate) fn know_command(&mut self, process: &Process) {
+        let known = Known {
+            id: COMMAND,
+            start: 0,
+            process: process.clone(),
+            kin: true,
+        };
+        self.captured.processes.last = COMMAND.0;
+        self.captured.processes.alive.insert(process.pid, known);
+    }
+
+    /// Takes what a process did with itself; gives whether the record was such.
+    pub(super) fn of_process(&mut self, record: &Record<'_>) -> Result<bool, StoreError> {
+        match record.what {
+            What::Fork { child } => self.forked(&record.task, &child),
+            What::Exec(exec) => self.executed(record, &exec)?,
+            What::Exit { status } => self.exited(record, status)?,
+            What::Output { stream, bytes } => self.printed(record, stream, bytes)?,
+            What::CallEnd { .. } => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The process of a task.
+    pub(super) fn process_of(&mut self, task: &Task) -> ProcessId {
+        if let Some(known) = self.captured.processes.alive.get_mut(&task.pid) {
+            if known.start == 0 {
+                known.start = task.start;
+            }
+            if known.start == task.start {
+                return known.id;
+            }
+        }
+        let process = self.found(task);
+        self.enter(task, process, false)
+    }
+
+    fn enter(&mut self, task: &Task, process: Process, kin: bool) -> ProcessId {
+        let processes = &mut self.captured.processes;
+        processes.last = processes.last.max(COMMAND.0) + 1;
+        let id = ProcessId(processes.last);
+        self.writer.process(id, &process);
+        let known = Known {
+            id,
+            start: task.start,
+            process,
+            kin,
+        };
+        processes.alive.insert(task.pid, known);
+        id
+    }
+
+    /// A process that was there already, as `/proc` has it.
+    fn found(&mut self, task: &Task) -> Process {
+        let of = |what: &str| format!("/proc/{}/{what}", task.pid);
+        let bytes = |what: &str| fs::read(of(what)).unwrap_or_default();
+        let link = |what: &str| {
+            let target = fs::read_link(of(what));
+            target.map_or_else(|_| Vec::new(), |path| path.into_os_string().into_vec())
+        };
+        Process {
+            pid: task.pid,
+            start: self.started(task),
+            parent: None,
+            comm: bytes("comm").trim_ascii_end().to_vec(),
+            exe: link("exe"),
+            argv: arguments(&bytes("cmdline")),
+            cwd: link("cwd"),
+            uid: uid(&bytes("status")),
+            exit: None,
+        }
+    }
+
+    fn started(&mut self, task: &Task) -> Timestamp {
+        let ahead = *self.captured.processes.ahead.get_or_insert_with(|| {
+            let boot = clock_gettime(ClockId::Boottime);
+            let sec = u64::try_from(boot.tv_sec).unwrap_or(0);
+            let boot = sec * 1_000_000_000 + u64::try_from(boot.tv_nsec).unwrap_or(0);
+            boot.saturating_sub(crate::observation::monotonic())
+        });
+        self.timestamp(task.start.saturating_sub(ahead))
+    }
+
+    fn forked(&mut self, parent: &Task, child: &Task) {
+        if parent.pid == child.pid {
+            return;
+        }
+        let Some(known) = self.captured.processes.alive.get(&parent.pid) else {
+            return;
+        };
+        if !known.kin {
+            return;
+        }
+        let process = Process {
+            pid: child.pid,
+            parent: Some(known.id),
+            exit: None,
+            ..known.process.clone()
+        };
+        let start = self.started(child);
+        self.enter(child, Process { start, ..process }, true);
+    }
+
+    fn executed(&mut self, record: &Record<'_>, exec: &Exec<'_>) -> Result<(), StoreError> {
+        let cwd = exec
+            .cwd
+            .and_then(|inode| self.tree.path(self.known(&inode)?));
+        let Some(known) = self.captured.processes.alive.get_mut(&record.task.pid) else {
+            return Ok(());
+        };
+        let first = known.start == 0 && known.id == COMMAND;
+        known.start = record.task.start;
+        let link = fs::read_link(format!("/proc/{}/exe", record.task.pid));
+        let process = &mut known.process;
+        process.comm = exec.comm.to_vec();
+        process.exe = match link {
+            // Unless it has gone on to another program by now, which is told next.
+            Ok(path) if path.file_name().is_some() => path.into_os_string().into_vec(),
+            _ => exec.filename.to_vec(),
+        };
+        process.argv = arguments(exec.argv);
+        process.uid = exec.uid;
+        if let Some(cwd) = cwd {
+            process.cwd = cwd.into_os_string().into_vec();
+        }
+        let (id, process) = (known.id, process.clone());
+        self.writer.process(id, &process);
+        if first {
+            // The pipeline has told of the command itself.
+            return Ok(());
+        }
+        let time = self.timestamp(record.time);
+        self.emit_of(id, time, Op::Exec).map(drop)
+    }
+
+    fn exited(&mut self, record: &Record<'_>, status: u32) -> Result<(), StoreError> {
+        let Some(mut known) = self.captured.processes.alive.remove(&record.task.pid) else {
+            return Ok(());
+        };
+        if known.id == COMMAND {
+            // Whoever waits for it tells its end.
+            return Ok(());
+        }
+        let status = match status & 0x7f {
+            0 => ExitStatus::Code(i32::try_from(status >> 8 & 0xff).unwrap_or(0)),
+            signal => ExitStatus::Signal(i32::try_from(signal).unwrap_or(0)),
+        };
+        known.process.exit = Some(status);
+        self.writer.process(known.id, &known.process);
+        let time = self.timestamp(record.time);
+        self.emit_of(known.id, time, Op::Exit(status)).map(drop)
+    }
+
+    fn printed(
+        &mut self,
+        record: &Record<'_>,
+        stream: Printed,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let known = self.captured.processes.alive.get(&record.task.pid);
+        let Some(id) = known.filter(|known| known.kin).map(|known| known.id) else {
+            return Ok(());
+        };
+        let stream = match stream {
+            Printed::Stdout => Stream::Stdout,
+            Printed::Stderr => Stream::Stderr,
+        };
+        let time = self.timestamp(record.time);
+        for piece in bytes.chunks(Op::MAX_OUTPUT) {
+            let bytes = piece.to_vec();
+            self.emit_of(id, time, Op::Output { stream, bytes })?;
+        }
+        Ok(())
+    }
+}
+
+/// Arguments that each end with a NUL.
+fn arguments(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let arguments = bytes.split(|byte| *byte == 0);
+    arguments.map(<[u8]>::to_vec).collect()
+}
+
+/// The effective user of `/proc/PID/status`.
+fn uid(status: &[u8]) -> u32 {
+    let line = String::from_utf8_lossy(status);
+    let line = line.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let field = line.and_then(|line| line.split_whitespace().nth(1));
+    field.and_then(|field| field.parse().ok()).unwrap_or(0)
+}

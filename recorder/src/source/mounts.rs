@@ -1,0 +1,95 @@
+//! Mounts below a directory: file systems of their own, which the kernel's side cannot
+//! reach by walking up from a file.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// A mounted file system.
+pub(super) struct Mount {
+    pub(super) path: PathBuf,
+    pub(super) is_ext4: bool,
+}
+
+/// The file system that holds `root` and those mounted below it, as of now.
+pub(super) fn mounts_below(root: &Path) -> io::Result<Vec<Mount>> {
+    Ok(below(&std::fs::read("/proc/self/mountinfo")?, root))
+}
+
+fn below(mountinfo: &[u8], root: &Path) -> Vec<Mount> {
+    let mounts = mountinfo.split(|byte| *byte == b'\n').filter_map(parse);
+    let (mut holder, mut below): (Option<Mount>, Vec<Mount>) = (None, Vec::new());
+    for mount in mounts {
+        if mount.path.starts_with(root) && mount.path != root {
+            below.push(mount);
+        } else if root.starts_with(&mount.path) {
+            let depth = |mount: &Mount| mount.path.components().count();
+            // Of two mounts at one place the later one is seen.
+            if holder
+                .as_ref()
+                .is_none_or(|held| depth(held) <= depth(&mount))
+            {
+                holder = Some(mount);
+            }
+        }
+    }
+    below.extend(holder);
+    below
+}
+
+/// A line of proc(5): "id parent major:minor root MOUNTPOINT options [tags] - FSTYPE ...".
+fn parse(line: &[u8]) -> Option<Mount> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let dash = fields.iter().position(|field| *field == b"-")?;
+    Some(Mount {
+        path: PathBuf::from(OsString::from_vec(unescape(fields.get(4)?))),
+        is_ext4: *fields.get(dash + 1)? == b"ext4",
+    })
+}
+
+/// Blanks, tabs, line ends and backslashes come as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let digits = tail
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.map(|digits| u8::from_str_radix(digits, 8)) {
+            Some(Ok(code)) if byte == b'\\' => {
+                plain.push(code);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            _ => {
+                plain.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_and_what_is_mounted_below_are_told() {
+        let info = b"1 0 8:1 / / rw - ext4 /dev/a rw\n\
+            2 1 0:5 / /a\\040b rw,x shared:1 - tmpfs none rw\n\
+            3 2 0:6 / /a\\040b/c rw - ext4 /dev/b rw\n\
+            4 1 0:7 / /else rw - xfs none rw\n\
+            a line that is none\n";
+        let at = |root: &str| -> Vec<(PathBuf, bool)> {
+            let mounts = below(info, Path::new(root));
+            mounts.into_iter().map(|m| (m.path, m.is_ext4)).collect()
+        };
+        assert_eq!(at("/x"), [("/".into(), true)]);
+        assert_eq!(
+            at("/a b"),
+            [("/a b/c".into(), true), ("/a b".into(), false)]
+        );
+        assert_eq!(at("/a b/c/d"), [("/a b/c".into(), true)]);
+    }
+}
