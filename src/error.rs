@@ -216,9 +216,11 @@ impl From<RecordError> for CliError {
                     matches!(error, LaunchError::NotFound { .. }),
                     "is it in $PATH?",
                 ),
-            RecordError::Backend { .. } => Self::new(Kind::Recorder, message)
-                .hint("`diffkeeper doctor` says what works here and why"),
-            RecordError::Scope(_) | RecordError::Source(_) => Self::new(Kind::Recorder, message),
+            RecordError::Backend { .. } | RecordError::Source(_) => {
+                Self::new(Kind::Recorder, message)
+                    .hint("`diffkeeper doctor` says what works here and why")
+            }
+            RecordError::Scope(_) => Self::new(Kind::Recorder, message),
         }
     }
 }

@@ -31,12 +31,29 @@ pub(super) struct Advice {
     pub(super) warnings: Vec<String>,
 }
 
-/// Decides. `trace` is where the trace would be kept, if that can be told.
-pub(super) fn advise(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Advice {
-    let kernel = |name| Tier {
-        name,
+/// Decides. `tried` is what became of loading the programs of the tracepoint tier, where
+/// there was any hope; `trace` is where the trace would be kept, if that can be told.
+pub(super) fn advise(
+    facts: &Facts,
+    tried: Option<Result<(), String>>,
+    watch: &Place,
+    trace: Option<&Place>,
+) -> Advice {
+    let fentry = Tier {
+        name: "fentry",
         works: false,
         why: format!("not part of this version; {}", kernel_ground(facts)),
+    };
+    let tracepoint = Tier {
+        name: "tracepoint",
+        works: matches!(tried, Some(Ok(()))),
+        why: match tried {
+            Some(Ok(())) => "the kernel takes its programs: writes on ext4 are captured, with \
+                             their processes; ask for it with --backend tracepoint"
+                .to_owned(),
+            Some(Err(error)) => error,
+            None => kernel_ground(facts),
+        },
     };
     let notify = Tier {
         name: "notify",
@@ -44,7 +61,7 @@ pub(super) fn advise(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Adv
         why: "contents are observed after each change; processes are unknown".to_owned(),
     };
     Advice {
-        tiers: vec![kernel("fentry"), kernel("tracepoint"), notify],
+        tiers: vec![fentry, tracepoint, notify],
         chosen: "notify",
         reason: AUTO_REASON,
         warnings: warnings(facts, watch, trace),
@@ -53,6 +70,14 @@ pub(super) fn advise(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Adv
 
 /// What the kernel tiers would find here.
 fn kernel_ground(facts: &Facts) -> String {
+    match lacking(facts).as_slice() {
+        [] => "this machine has BTF and the capabilities".to_owned(),
+        lacking => format!("this machine would lack: {}", lacking.join(", ")),
+    }
+}
+
+/// What keeps the kernel tiers from working here, as far as it can be told beforehand.
+pub(super) fn lacking(facts: &Facts) -> Vec<&'static str> {
     let mut lacking = Vec::new();
     if !facts.btf {
         lacking.push("the kernel has no BTF");
@@ -65,10 +90,7 @@ fn kernel_ground(facts: &Facts) -> String {
     if facts.lockdown.as_deref() == Some("confidentiality") {
         lacking.push("lockdown forbids reading kernel memory");
     }
-    match lacking.as_slice() {
-        [] => "this machine has BTF and the capabilities".to_owned(),
-        lacking => format!("this machine would lack: {}", lacking.join(", ")),
-    }
+    lacking
 }
 
 fn warnings(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<String> {
@@ -155,22 +177,25 @@ mod tests {
     #[test]
     fn only_what_works_is_chosen() {
         for facts in [well(), Facts::default()] {
-            let advice = advise(&facts, &place(), None);
-            let works = advice.tiers.iter().filter(|tier| tier.works);
-            let works: Vec<_> = works.map(|tier| tier.name).collect();
-            assert_eq!(works, [advice.chosen]);
-            assert!(!advice.reason.is_empty());
+            for tried in [None, Some(Ok(())), Some(Err("refused".to_owned()))] {
+                let took = tried == Some(Ok(()));
+                let advice = advise(&facts, tried, &place(), None);
+                let works = |name| advice.tiers.iter().any(|t| t.name == name && t.works);
+                assert!(works(advice.chosen));
+                assert_eq!(works("tracepoint"), took);
+                assert!(!advice.reason.is_empty());
+            }
         }
     }
 
     #[test]
     fn what_a_kernel_tier_would_lack_is_named() {
-        assert!(why(&advise(&well(), &place(), None), "fentry").contains("has BTF"));
+        assert!(why(&advise(&well(), None, &place(), None), "fentry").contains("has BTF"));
         let mut facts = well();
         facts.btf = false;
         facts.capabilities = Some(Capabilities::default());
         facts.lockdown = Some("confidentiality".to_owned());
-        let why = why(&advise(&facts, &place(), None), "tracepoint");
+        let why = why(&advise(&facts, None, &place(), None), "tracepoint");
         for part in ["no BTF", "CAP_BPF", "lockdown"] {
             assert!(why.contains(part), "{part}: {why}");
         }
@@ -178,13 +203,16 @@ mod tests {
 
     #[test]
     fn low_limits_are_warned_about_and_high_ones_are_not() {
-        assert_eq!(advise(&well(), &place(), Some(&place())).warnings, [""; 0]);
+        assert_eq!(
+            advise(&well(), None, &place(), Some(&place())).warnings,
+            [""; 0]
+        );
         let mut facts = well();
         facts.inotify.max_user_watches = Some(8192);
         facts.inotify.max_queued_events = Some(100);
         let mut poor = place();
         (poor.free, poor.is_remote) = (1, true);
-        let warnings = advise(&facts, &poor, Some(&poor)).warnings.join("\n");
+        let warnings = advise(&facts, None, &poor, Some(&poor)).warnings.join("\n");
         for part in [
             "max_user_watches is 8,192",
             "max_queued_events",

@@ -7,6 +7,7 @@ mod place;
 use std::io::Write;
 use std::process::ExitCode;
 
+use diffkeeper_ebpf::loader::{Capture, Config as Capturing};
 use diffkeeper_ebpf::support::Facts;
 
 use self::advice::{Advice, Tier};
@@ -25,7 +26,8 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     let facts = Facts::of_this_host();
     let watch = Place::of(&args.watch)?;
     let trace = place::of_new(&config.state_dir);
-    let advice = advice::advise(&facts, &watch, trace.as_ref());
+    let tried = advice::lacking(&facts).is_empty().then(try_tracepoints);
+    let advice = advice::advise(&facts, tried, &watch, trace.as_ref());
     let mut output = Output::new(config);
     if args.json {
         object(&facts, &watch, &advice).write(&mut output)?;
@@ -35,6 +37,16 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets the kernel judge the programs of the tracepoint tier; nothing is attached.
+fn try_tracepoints() -> Result<(), String> {
+    let config = Capturing {
+        ring_bytes: 1 << 18,
+        ..Capturing::default()
+    };
+    let loaded = Capture::load(&config);
+    loaded.map(drop).map_err(|error| error.to_string())
 }
 
 /// Facts first, then what follows from them.
