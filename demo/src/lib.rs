@@ -3,10 +3,13 @@
 //! - [`flaky_ci_test`]: a program that fails like a flaky test (the demo).
 //! - [`workload`]: random changes below a directory, with exact copies at quiet points (the oracle).
 //! - [`counting`]: a workload whose every state is known by its number.
+//! - [`overwriting`]: writes into one file, each known by its number.
 //! - [`tree`]: reads, compares and copies whole trees, down to nanoseconds and hard links.
 
 pub mod counting;
 mod flaky;
+#[cfg(target_os = "linux")]
+pub mod overwriting;
 pub mod rng;
 #[cfg(target_os = "linux")]
 pub mod tree;
