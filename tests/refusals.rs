@@ -183,3 +183,18 @@ fn the_state_directory_comes_from_the_environment_or_the_default() {
     assert_ne!(default.code(), Some(0));
     assert!(default.err().contains("diffkeeper-trace"), "{default}");
 }
+
+#[test]
+fn an_export_into_the_state_directory_is_refused() {
+    for out in [
+        env().state().join("deep/er"),
+        env().state().join("../state/x/../y"),
+    ] {
+        let mut command = env().bare();
+        command.env("DIFFKEEPER_STATE_DIR", env().state());
+        let done = run(command.arg("export").arg("--out").arg(&out));
+        done.expect(2);
+        assert!(done.err().contains("state directory"), "{done}");
+        assert!(!out.exists());
+    }
+}

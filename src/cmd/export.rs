@@ -2,6 +2,7 @@
 //! list of what is not.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use diffkeeper_store::export::{ExportError, LeftOut, Options, Report, Why, export};
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     let options = Options {
         paths: args.path.as_deref().map(glob).transpose()?,
     };
+    refuse_inside(&args.out, &config.state_dir)?;
     let store = trace::open(config, "export")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
@@ -40,6 +42,26 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     trace::warn_if_unsealed(&reader);
     let failed = report.is_damaged() || !snapshot.damage().is_empty() || was_refused(&report);
     Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// The state directory holds the trace and nothing else.
+fn refuse_inside(out: &Path, state_dir: &Path) -> Result<(), CliError> {
+    let Ok(state_dir) = state_dir.canonicalize() else {
+        return Ok(());
+    };
+    let there = out.ancestors().find_map(|dir| {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        dir.canonicalize().ok()
+    });
+    if there.is_some_and(|there| there.starts_with(&state_dir)) {
+        let text = format!("--out {} is inside the state directory", path_text(out));
+        return Err(CliError::usage(text).hint("name a directory elsewhere"));
+    }
+    Ok(())
 }
 
 /// As in filters: `*` stays within a name, `**` does not.
