@@ -130,6 +130,22 @@ fn the_image_after_any_write_is_that_of_the_program() {
     }
 }
 
+/// What others do on the same file system does not reach the recorder: it would doubt
+/// what it knows, and look.
+#[test]
+fn what_happens_elsewhere_is_not_heard() {
+    let Some(env) = bed() else { return };
+    let script = "i=0; while [ $i -lt 300 ]; do \
+        mkdir ../d; echo $i > ../d/other; mv ../d ../e; rm -r ../e; echo $i > file; i=$((i+1)); done";
+    record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
+    let seen = env.timeline(&["--filter", "op:write or op:gap"]);
+    assert_eq!(seen.len(), 300);
+    for event in &seen {
+        assert_eq!(event["provenance"], "captured", "{event}");
+        assert_eq!(event["path"], "file", "{event}");
+    }
+}
+
 fn concurrent_writers_leave_the_same_file(sync: bool) {
     let Some(env) = bed() else { return };
     let plan = Plan {

@@ -15,7 +15,7 @@ use diffkeeper_ebpf::wire::{self, What};
 use diffkeeper_store::model::{Backend, GapReason};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::mounts::{Mount, mounts_below};
+use super::mounts::mounts_of;
 use super::{Source, SourceError};
 use crate::observation::{Fact, Held, Observation};
 use crate::scope::Scope;
@@ -75,10 +75,10 @@ impl Kernel {
         let mut foreign = false;
         for root in scope.roots() {
             roots.push(inode(&root.path)?);
-            let mounts = mounts_below(&root.path).map_err(SourceError::Canary)?;
-            foreign |= mounts.iter().any(|mount| !mount.is_ext4);
-            let inner = mounts.iter().filter(|mount| mount.path != root.path);
-            roots.extend(inner.filter_map(|Mount { path, .. }| inode(path).ok()));
+            let mounts = mounts_of(&root.path).map_err(SourceError::Canary)?;
+            foreign |= !mounts.are_ext4();
+            let inner = mounts.below.iter().map(|mount| inode(&mount.path));
+            roots.extend(inner.filter_map(Result::ok));
         }
         let printed = |fd| {
             let at = rustix::fs::fstat(fd).ok()?;

@@ -12,12 +12,27 @@ pub(super) struct Mount {
     pub(super) is_ext4: bool,
 }
 
-/// The file system that holds `root` and those mounted below it, as of now.
-pub(super) fn mounts_below(root: &Path) -> io::Result<Vec<Mount>> {
-    Ok(below(&std::fs::read("/proc/self/mountinfo")?, root))
+/// What a directory consists of.
+pub(super) struct Mounts {
+    /// The one that holds it; at the directory itself or above.
+    pub(super) holder: Option<Mount>,
+    /// Those below it.
+    pub(super) below: Vec<Mount>,
 }
 
-fn below(mountinfo: &[u8], root: &Path) -> Vec<Mount> {
+impl Mounts {
+    /// Whether every one is ext4.
+    pub(super) fn are_ext4(&self) -> bool {
+        self.holder.iter().chain(&self.below).all(|m| m.is_ext4)
+    }
+}
+
+/// The file system that holds `root` and those mounted below it, as of now.
+pub(super) fn mounts_of(root: &Path) -> io::Result<Mounts> {
+    Ok(sort(&std::fs::read("/proc/self/mountinfo")?, root))
+}
+
+fn sort(mountinfo: &[u8], root: &Path) -> Mounts {
     let mounts = mountinfo.split(|byte| *byte == b'\n').filter_map(parse);
     let (mut holder, mut below): (Option<Mount>, Vec<Mount>) = (None, Vec::new());
     for mount in mounts {
@@ -34,8 +49,7 @@ fn below(mountinfo: &[u8], root: &Path) -> Vec<Mount> {
             }
         }
     }
-    below.extend(holder);
-    below
+    Mounts { holder, below }
 }
 
 /// A line of proc(5): "id parent major:minor root MOUNTPOINT options [tags] - FSTYPE ...".
@@ -81,15 +95,19 @@ mod tests {
             3 2 0:6 / /a\\040b/c rw - ext4 /dev/b rw\n\
             4 1 0:7 / /else rw - xfs none rw\n\
             a line that is none\n";
-        let at = |root: &str| -> Vec<(PathBuf, bool)> {
-            let mounts = below(info, Path::new(root));
-            mounts.into_iter().map(|m| (m.path, m.is_ext4)).collect()
+        let at = |root: &str| {
+            let Mounts { holder, below } = sort(info, Path::new(root));
+            let told = |m: Mount| format!("{} {}", m.path.display(), m.is_ext4);
+            let below: Vec<String> = below.into_iter().map(told).collect();
+            (holder.map(told).unwrap_or_default(), below)
         };
-        assert_eq!(at("/x"), [("/".into(), true)]);
+        assert_eq!(at("/x"), ("/ true".into(), vec![]));
         assert_eq!(
             at("/a b"),
-            [("/a b/c".into(), true), ("/a b".into(), false)]
+            ("/a b false".into(), vec!["/a b/c true".into()])
         );
-        assert_eq!(at("/a b/c/d"), [("/a b/c".into(), true)]);
+        assert_eq!(at("/a b/c/d"), ("/a b/c true".into(), vec![]));
+        assert!(sort(info, Path::new("/x")).are_ext4());
+        assert!(!sort(info, Path::new("/a b")).are_ext4());
     }
 }
