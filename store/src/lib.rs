@@ -5,6 +5,7 @@ mod blob;
 pub mod chunk;
 pub mod compress;
 mod content;
+mod cursor;
 mod db;
 mod decimal;
 mod density;
@@ -32,6 +33,7 @@ pub mod when;
 mod writer;
 
 pub use content::{Content, ContentError, Encoded, Prepared, Seen, WHOLE_MAX};
+pub use cursor::Cursor;
 pub use db::{DbError, panic_is_guarded};
 pub use density::{Bucket, RESOLUTIONS};
 pub use encode::Malformed;

@@ -4,6 +4,7 @@
 use std::ops::Bound;
 
 use crate::content::{self, Content, ContentError};
+use crate::cursor::Cursor;
 use crate::db::{DbError, Space, Value};
 use crate::density::{self, Bucket};
 use crate::encode::{
@@ -101,8 +102,13 @@ impl<'s> SessionReader<'s> {
         }
     }
 
+    /// A position in the session that can be moved, after `at` to begin with.
+    pub fn cursor(&self, at: Seq) -> Cursor<'_> {
+        Cursor::new(self, at)
+    }
+
     /// The block that holds `seq`.
-    fn block(&self, seq: Seq) -> Result<Vec<Event>, StoreError> {
+    pub(crate) fn block(&self, seq: Seq) -> Result<Vec<Event>, StoreError> {
         let value = self
             .block_value(seq)?
             .ok_or(StoreError::MissingEvents(seq))?;
@@ -181,6 +187,23 @@ impl<'s> SessionReader<'s> {
         found
             .map(|(seq, value)| Ok((seq, decode_version(&value)?)))
             .transpose()
+    }
+
+    /// The `Seq` of the first version of a file after `after`.
+    pub(crate) fn version_after(
+        &self,
+        file: FileId,
+        after: Seq,
+    ) -> Result<Option<Seq>, StoreError> {
+        let key = |seq| key::file_at(self.session.id, file, seq);
+        let range = (
+            Bound::Excluded(key(after)),
+            Bound::Included(key(Seq(u64::MAX))),
+        );
+        match self.store.db.range(Space::Version, range).next() {
+            Some(record) => Ok(Some(key::file_at_parts(&record?.0)?.1)),
+            None => Ok(None),
+        }
     }
 
     fn floor(

@@ -10,6 +10,7 @@
 
 mod captured;
 mod contents;
+mod cursor;
 mod diff;
 mod events;
 mod export;
