@@ -1,10 +1,14 @@
 //! The one file that names fjall: keyspaces, checked records, atomic batches.
 //!
+//! Records come from the engine, or page by page from elsewhere ([`Pages`]): a packed
+//! file, or a recorder that is at work. Readers do not know which.
+//!
 //! Every value save blobs (their digest covers them) ends with the first four bytes of
 //! blake3 over keyspace, key and value, so that a record that was damaged, or stands
 //! under a key that is not its own, is an error and never data.
 
 mod files;
+mod pages;
 
 use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
@@ -16,7 +20,11 @@ use std::time::Duration;
 use fjall::config::CompressionPolicy;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
+    Readable,
 };
+
+use pages::Paged;
+pub(crate) use pages::{Bounds, End, Page, Pages};
 
 /// A named table of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +73,12 @@ pub enum DbError {
     /// The list of a keyspace's tables does not match its checksum.
     #[error("the database is damaged: {} is not what was written", .0.display())]
     Manifest(PathBuf),
+    /// Records came in an order that they cannot have.
+    #[error("the trace is damaged: its records are out of order")]
+    OutOfOrder,
+    /// Records were to be written where they can only be read.
+    #[error("a packed trace, or one that is being recorded, cannot be written to")]
+    ReadOnly,
     /// A file of the database could not be handled.
     #[error("{path}: {source}")]
     Io {
@@ -132,10 +146,13 @@ fn check(space: Space, key: &[u8], value: &[u8]) -> [u8; CHECK_LEN] {
     [a, b, c, d]
 }
 
+/// The bytes of a value as they are stored, checksum and all.
+pub(crate) type Raw = fjall::Slice;
+
 /// A value as read, its checksum verified.
 #[derive(Clone)]
 pub(crate) struct Value {
-    bytes: fjall::Slice,
+    bytes: Raw,
     len: usize,
 }
 
@@ -147,8 +164,16 @@ impl std::ops::Deref for Value {
     }
 }
 
+/// Where records are read from, and with the engine written to.
+pub(crate) enum Db {
+    /// A database of this process's own.
+    Engine(Engine),
+    /// Something that can only be read.
+    Pages(Box<dyn Pages>),
+}
+
 /// An open database.
-pub(crate) struct Db {
+pub(crate) struct Engine {
     path: PathBuf,
     database: Database,
     spaces: Vec<Keyspace>,
@@ -178,6 +203,86 @@ fn options(space: Space) -> KeyspaceCreateOptions {
 impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
+        Engine::open(path).map(Self::Engine)
+    }
+
+    /// Closes in order; see [`Engine::close`].
+    pub(crate) fn close(self) -> Result<(), DbError> {
+        match self {
+            Self::Engine(engine) => engine.close(),
+            Self::Pages(_) => Ok(()),
+        }
+    }
+
+    /// The engine, if it is here.
+    pub(crate) const fn engine(&self) -> Option<&Engine> {
+        match self {
+            Self::Engine(engine) => Some(engine),
+            Self::Pages(_) => None,
+        }
+    }
+
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Value>, DbError> {
+        let found = match self {
+            Self::Engine(engine) => guard(|| engine.space(space).get(key))?,
+            Self::Pages(pages) => pages.get(space, key)?,
+        };
+        found.map(|raw| verified(space, key, raw)).transpose()
+    }
+
+    pub(crate) fn contains(&self, space: Space, key: &[u8]) -> Result<bool, DbError> {
+        match self {
+            Self::Engine(engine) => guard(|| engine.space(space).contains_key(key)),
+            Self::Pages(pages) => pages.contains(space, key),
+        }
+    }
+
+    /// The records of a range, from both ends.
+    pub(crate) fn range(&self, space: Space, range: impl RangeBounds<Vec<u8>>) -> Range<'_> {
+        Range {
+            space,
+            inner: self.raw_range(space, range),
+        }
+    }
+
+    pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> Range<'_> {
+        self.range(space, Bounds::prefix(prefix))
+    }
+
+    /// The last record that starts with `prefix` and whose key is at most `key`.
+    pub(crate) fn floor(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        key: Vec<u8>,
+    ) -> Result<Option<(Vec<u8>, Value)>, DbError> {
+        let range = (Bound::Included(prefix.to_vec()), Bound::Included(key));
+        let mut range = self.range(space, range);
+        range.inner.one_at_a_time();
+        range.next_back().transpose()
+    }
+
+    /// The records of a range just as they are stored, whatever their checksums say.
+    pub(crate) fn raw_range(&self, space: Space, range: impl RangeBounds<Vec<u8>>) -> RawRange<'_> {
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        match self {
+            Self::Engine(engine) => RawRange::Engine(engine.space(space).range(bounds)),
+            Self::Pages(pages) => RawRange::Pages(Paged::new(pages.as_ref(), space, bounds)),
+        }
+    }
+
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch {
+            engine: self.engine(),
+            inner: self.engine().map(|engine| engine.database.batch()),
+            bytes: 0,
+            blobs: 0,
+        }
+    }
+}
+
+impl Engine {
+    fn open(path: &Path) -> Result<Self, DbError> {
         files::check(path)?;
         files::clear_unfinished(path)?;
         let database = guard(|| {
@@ -211,50 +316,11 @@ impl Db {
         &self.spaces[space as usize]
     }
 
-    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Value>, DbError> {
-        match guard(|| self.space(space).get(key))? {
-            Some(bytes) => verified(space, key, bytes).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    pub(crate) fn contains(&self, space: Space, key: &[u8]) -> Result<bool, DbError> {
-        guard(|| self.space(space).contains_key(key))
-    }
-
-    /// The records of a range, from both ends.
-    pub(crate) fn range(&self, space: Space, range: impl RangeBounds<Vec<u8>>) -> Range {
-        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
-        Range {
-            space,
-            inner: self.space(space).range(bounds),
-        }
-    }
-
-    pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> Range {
-        Range {
-            space,
-            inner: self.space(space).prefix(prefix),
-        }
-    }
-
-    /// The last record that starts with `prefix` and whose key is at most `key`.
-    pub(crate) fn floor(
-        &self,
-        space: Space,
-        prefix: &[u8],
-        key: Vec<u8>,
-    ) -> Result<Option<(Vec<u8>, Value)>, DbError> {
-        let range = (Bound::Included(prefix.to_vec()), Bound::Included(key));
-        self.range(space, range).next_back().transpose()
-    }
-
-    pub(crate) fn batch(&self) -> Batch<'_> {
-        Batch {
-            db: self,
-            inner: self.database.batch(),
-            bytes: 0,
-            blobs: 0,
+    /// The database as it is now, whatever is written afterwards.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            engine: self,
+            snapshot: self.database.snapshot(),
         }
     }
 
@@ -279,7 +345,7 @@ impl Db {
 
     /// Writes all memtables out, closes, and empties the journals, which then repeat
     /// only what the tables hold.
-    pub(crate) fn close(self) -> Result<(), DbError> {
+    fn close(self) -> Result<(), DbError> {
         guard(|| {
             for space in &self.spaces {
                 space.rotate_memtable()?;
@@ -348,46 +414,108 @@ fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbEr
     Ok(Value { bytes, len })
 }
 
-/// An iterator over checked records.
-pub(crate) struct Range {
-    space: Space,
-    inner: fjall::Iter,
+/// The database at one moment, to be read while it is written.
+pub(crate) struct View<'e> {
+    engine: &'e Engine,
+    snapshot: fjall::Snapshot,
 }
 
-impl Range {
-    fn checked(&self, guarded: Option<fjall::Guard>) -> Option<Result<(Vec<u8>, Value), DbError>> {
-        let (key, bytes) = match guard(|| guarded.map(fjall::Guard::into_inner).transpose()) {
-            Ok(pair) => pair?,
-            Err(error) => return Some(Err(error)),
-        };
-        Some(verified(self.space, &key, bytes).map(|value| (key.to_vec(), value)))
+impl Pages for View<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Raw>, DbError> {
+        guard(|| self.snapshot.get(self.engine.space(space), key))
+    }
+
+    fn contains(&self, space: Space, key: &[u8]) -> Result<bool, DbError> {
+        guard(|| self.snapshot.contains_key(self.engine.space(space), key))
+    }
+
+    fn page(&self, space: Space, bounds: Bounds, end: End, most: usize) -> Result<Page, DbError> {
+        let range = self
+            .snapshot
+            .range(self.engine.space(space), bounds.clone());
+        Page::fill(RawRange::Engine(range), bounds, end, most)
     }
 }
 
-impl Iterator for Range {
+/// An iterator over checked records.
+pub(crate) struct Range<'d> {
+    space: Space,
+    inner: RawRange<'d>,
+}
+
+/// An iterator over records as they are stored.
+pub(crate) enum RawRange<'d> {
+    Engine(fjall::Iter),
+    Pages(Paged<'d>),
+}
+
+/// A record as it is stored.
+pub(crate) type RawRecord = Result<(Vec<u8>, Raw), DbError>;
+
+impl RawRange<'_> {
+    /// Tells that few records will be asked for.
+    const fn one_at_a_time(&mut self) {
+        if let Self::Pages(pages) = self {
+            pages.one_at_a_time();
+        }
+    }
+}
+
+fn parted(guarded: Result<Option<fjall::Guard>, DbError>) -> Option<RawRecord> {
+    let pair = guarded.and_then(|found| guard(|| found.map(fjall::Guard::into_inner).transpose()));
+    pair.transpose()
+        .map(|pair| pair.map(|(key, raw)| (key.to_vec(), raw)))
+}
+
+impl Iterator for RawRange<'_> {
+    type Item = RawRecord;
+
+    fn next(&mut self) -> Option<RawRecord> {
+        match self {
+            Self::Engine(iter) => parted(guard(|| Ok(iter.next()))),
+            Self::Pages(pages) => pages.take(End::Front),
+        }
+    }
+}
+
+impl DoubleEndedIterator for RawRange<'_> {
+    fn next_back(&mut self) -> Option<RawRecord> {
+        match self {
+            Self::Engine(iter) => parted(guard(|| Ok(iter.next_back()))),
+            Self::Pages(pages) => pages.take(End::Back),
+        }
+    }
+}
+
+impl Range<'_> {
+    fn checked(&self, record: RawRecord) -> Result<(Vec<u8>, Value), DbError> {
+        let (key, raw) = record?;
+        let value = verified(self.space, &key, raw)?;
+        Ok((key, value))
+    }
+}
+
+impl Iterator for Range<'_> {
     type Item = Result<(Vec<u8>, Value), DbError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match guard(|| Ok(self.inner.next())) {
-            Ok(next) => self.checked(next),
-            Err(error) => Some(Err(error)),
-        }
+        let record = self.inner.next()?;
+        Some(self.checked(record))
     }
 }
 
-impl DoubleEndedIterator for Range {
+impl DoubleEndedIterator for Range<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        match guard(|| Ok(self.inner.next_back())) {
-            Ok(next) => self.checked(next),
-            Err(error) => Some(Err(error)),
-        }
+        let record = self.inner.next_back()?;
+        Some(self.checked(record))
     }
 }
 
 /// Records that become visible together or not at all.
 pub(crate) struct Batch<'db> {
-    db: &'db Db,
-    inner: fjall::OwnedWriteBatch,
+    /// None where nothing can be written.
+    engine: Option<&'db Engine>,
+    inner: Option<fjall::OwnedWriteBatch>,
     bytes: usize,
     /// Of those, the values of blobs.
     blobs: u64,
@@ -395,18 +523,28 @@ pub(crate) struct Batch<'db> {
 
 impl Batch<'_> {
     pub(crate) fn put(&mut self, space: Space, key: Vec<u8>, mut value: Vec<u8>) {
-        if space == Space::Blob {
-            self.blobs += value.len() as u64;
-        } else {
+        if space != Space::Blob {
             let sum = check(space, &key, &value);
             value.extend(sum);
         }
-        self.bytes += key.len() + value.len();
-        self.inner.insert(self.db.space(space), key, value);
+        self.put_raw(space, key, value.into());
+    }
+
+    /// Puts a record just as it was stored elsewhere.
+    pub(crate) fn put_raw(&mut self, space: Space, key: Vec<u8>, raw: Raw) {
+        if space == Space::Blob {
+            self.blobs += raw.len() as u64;
+        }
+        self.bytes += key.len() + raw.len();
+        if let (Some(engine), Some(batch)) = (self.engine, &mut self.inner) {
+            batch.insert(engine.space(space), key, raw);
+        }
     }
 
     pub(crate) fn remove(&mut self, space: Space, key: Vec<u8>) {
-        self.inner.remove(self.db.space(space), key);
+        if let (Some(engine), Some(batch)) = (self.engine, &mut self.inner) {
+            batch.remove(engine.space(space), key);
+        }
     }
 
     /// Key and value bytes collected so far.
@@ -417,9 +555,12 @@ impl Batch<'_> {
     /// Hands the batch to the operating system: it survives the death of this process,
     /// not yet that of the machine. Waits while too much is still to be written to disk.
     pub(crate) fn commit(self) -> Result<(), DbError> {
-        let inner = self.inner.durability(Some(PersistMode::Buffer));
-        guard(|| inner.commit())?;
-        self.db.make_room(self.blobs)
+        let (Some(engine), Some(batch)) = (self.engine, self.inner) else {
+            return Err(DbError::ReadOnly);
+        };
+        let batch = batch.durability(Some(PersistMode::Buffer));
+        guard(|| batch.commit())?;
+        engine.make_room(self.blobs)
     }
 }
 
@@ -438,7 +579,8 @@ mod tests {
             batch.put(Space::Blob, number.to_be_bytes().to_vec(), vec![7; 1 << 20]);
             batch.commit().unwrap();
             // One that fills, one that waits, and one that is being written.
-            assert!(db.database.write_buffer_size() <= 4 * MEMTABLE);
+            let engine = db.engine().unwrap();
+            assert!(engine.database.write_buffer_size() <= 4 * MEMTABLE);
         }
         db.close().unwrap();
     }

@@ -6,6 +6,7 @@ pub mod chunk;
 pub mod compress;
 mod content;
 mod cursor;
+#[allow(dead_code, reason = "the packed file and the live recorder follow")]
 mod db;
 mod decimal;
 mod density;

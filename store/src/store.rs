@@ -31,12 +31,20 @@ impl Store {
         Self::with(StateDir::create(path, purpose)?)
     }
 
-    /// Opens an existing state directory. Waits a little if it is locked, as readers
-    /// come and go quickly.
+    /// Opens a trace for reading.
+    ///
+    /// # Errors
+    /// As [`Store::own`].
+    pub fn open(path: &Path, purpose: &str) -> Result<Self, StoreError> {
+        Self::own(path, purpose)
+    }
+
+    /// Opens an existing state directory to change what it holds. Waits a little if it
+    /// is locked, as readers come and go quickly.
     ///
     /// # Errors
     /// An absent, foreign, newer, locked or damaged directory.
-    pub fn open(path: &Path, purpose: &str) -> Result<Self, StoreError> {
+    pub fn own(path: &Path, purpose: &str) -> Result<Self, StoreError> {
         Self::with(StateDir::open(path, purpose, READER_PATIENCE)?)
     }
 

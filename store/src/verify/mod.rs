@@ -250,10 +250,11 @@ struct Check<'s> {
     meter: &'s dyn Meter,
 }
 
-impl Check<'_> {
-    fn records(&self, space: Space) -> impl Iterator<Item = Record> + use<> {
+impl<'s> Check<'s> {
+    fn records(&self, space: Space) -> impl Iterator<Item = Record> + use<'s> {
         let prefix = self.session.id().0.to_be_bytes();
-        tolerant(self.session.store.db.prefix(space, &prefix))
+        let session = self.session;
+        tolerant(session.store.db.prefix(space, &prefix))
     }
 
     fn found(&mut self, kind: FindingKind, seq: Option<Seq>, text: impl ToString) {
@@ -281,7 +282,7 @@ impl Check<'_> {
 type Record = Result<(Vec<u8>, Value), StoreError>;
 
 /// The records of a range, ending after too many failures of the engine.
-fn tolerant(range: Range) -> impl Iterator<Item = Record> {
+fn tolerant(range: Range<'_>) -> impl Iterator<Item = Record> {
     let mut failures = 0;
     let records = range.map(|record| record.map_err(StoreError::from));
     records.take_while(move |record| {
