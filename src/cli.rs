@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Sessions(Listing),
     /// List the processes of a session as a tree, with what each one wrote
     Processes(Processes),
+    /// Sum a session up in Markdown, as for the page of a CI job
+    Summary(Summary),
     /// Check every record, content and hash of the trace
     Verify(Verify),
     /// Say what this machine can record, and why
@@ -268,6 +270,16 @@ pub(crate) struct Processes {
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `summary`
+#[derive(Args, Debug)]
+pub(crate) struct Summary {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// What the trace is called where the summary is read [default: as it is called here]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// `verify`

@@ -16,6 +16,7 @@ mod screen;
 #[cfg(test)]
 mod testing;
 mod trace;
+mod words;
 
 use std::process::ExitCode;
 

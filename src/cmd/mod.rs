@@ -10,6 +10,7 @@ mod processes;
 mod record;
 mod sessions;
 mod show;
+mod summary;
 mod timeline;
 mod verify;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Diff(args) => diff::run(args, &config),
         Command::Export(args) => export::run(args, &config),
         Command::Sessions(args) => sessions::run(*args, &config),
+        Command::Summary(args) => summary::run(args, &config),
         Command::Processes(args) => processes::run(args, &config),
         Command::Verify(args) => verify::run(args, &config),
         Command::Doctor(args) => doctor::run(args, &config),

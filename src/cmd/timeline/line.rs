@@ -23,15 +23,20 @@ const MAX_TEXT: usize = 72;
 /// # Errors
 /// Those of `output`.
 pub(super) fn write(found: &Found<'_>, output: &mut Output) -> Result<(), CliError> {
-    let color = output.color();
+    let text = text(found, output.color());
+    writeln!(output, "{text}")?;
+    Ok(())
+}
+
+/// The line, without its end.
+pub(super) fn text(found: &Found<'_>, color: bool) -> String {
     let what = found.event.op.kind().word().to_uppercase();
     let word = paint(color, sign::of(&found.event.op).style, &what);
     // Padding by hand: a style has no width.
     let pad = 8_usize.saturating_sub(what.len());
     let time = format_time(found.event.time);
     let rest = describe(found);
-    writeln!(output, "[{time}] {word}{:pad$}{rest}", "")?;
-    Ok(())
+    format!("[{time}] {word}{:pad$}{rest}", "")
 }
 
 /// All behind the word: path, details, process; each with the space before it.

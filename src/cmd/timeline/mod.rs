@@ -8,7 +8,7 @@ mod record;
 use std::process::ExitCode;
 
 use diffkeeper_store::filter::Filter;
-use diffkeeper_store::model::{Seq, Timestamp};
+use diffkeeper_store::model::{Event, Seq, Timestamp, TracePath};
 use diffkeeper_store::when::Target;
 use diffkeeper_store::{Paths, SessionReader};
 
@@ -60,6 +60,44 @@ pub(crate) fn print_all(reader: &SessionReader<'_>, output: &mut Output) -> Resu
         json: false,
     };
     list(reader, &plan, output).map(drop)
+}
+
+/// An event as it is told.
+pub(crate) struct Line {
+    /// The event.
+    pub(crate) event: Event,
+    /// The file's path then.
+    pub(crate) path: Option<TracePath>,
+    /// As `timeline` prints it.
+    pub(crate) text: String,
+}
+
+/// The last events that match, the very last first; `limit` at most.
+///
+/// # Errors
+/// Whatever keeps the events from being read.
+pub(crate) fn last(
+    reader: &SessionReader<'_>,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Line>, CliError> {
+    let look = Look::new(reader);
+    let mut lines = Vec::new();
+    for event in reader.events(Seq(1), reader.progress().last_seq).rev() {
+        let found = look.at(event?, &mut Paths::new(reader));
+        if filter.matches(&found)? {
+            let text = line::text(&found, false);
+            lines.push(Line {
+                path: found.paths.path,
+                event: found.event,
+                text,
+            });
+        }
+        if lines.len() >= limit {
+            break;
+        }
+    }
+    Ok(lines)
 }
 
 /// What to list and how.
