@@ -84,6 +84,9 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Print a manual page
     Man(Man),
+    /// Continue whom a recorder that died held back; the recorder starts it itself
+    #[command(hide = true)]
+    Watchdog,
 }
 
 /// Which session of the trace.
@@ -112,9 +115,26 @@ pub(crate) struct Record {
     /// Record stdout and stderr as events too; the command then writes to pipes
     #[arg(long)]
     pub(crate) output: bool,
+    /// Do not record which files are opened for reading and read (kernel tiers)
+    #[arg(long)]
+    pub(crate) no_reads: bool,
+    /// Memory between the kernel and the recorder, a power of two (kernel tiers)
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = ring_size)]
+    pub(crate) ring_size: u32,
+    /// The kernel's types, where /sys/kernel/btf/vmlinux is missing (kernel tiers)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) btf: Option<PathBuf>,
     /// The command with its arguments, after --
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+fn ring_size(text: &str) -> Result<u32, String> {
+    let bytes = diffkeeper_store::size::parse_bytes(text).map_err(|error| error.to_string())?;
+    match u32::try_from(bytes) {
+        Ok(bytes) if bytes.is_power_of_two() && bytes >= 256 << 10 => Ok(bytes),
+        _ => Err("a power of two from 256KiB to 2GiB is needed".to_owned()),
+    }
 }
 
 /// How to capture.

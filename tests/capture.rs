@@ -11,31 +11,11 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
-use common::{Env, demo, run, skip};
+use common::{Env, demo, run, tracepoints};
 use diffkeeper_demo::overwriting::{Plan, apply};
 use diffkeeper_demo::rng::Rng;
 use serde_json::Value;
-
-/// A place where the tracepoint tier works, or a line that says why there is none.
-fn bed() -> Option<Env> {
-    let env = Env::new();
-    let kind = run(Command::new("stat")
-        .args(["-f", "-c", "%T"])
-        .arg(env.tree()));
-    if !kind.out().starts_with("ext2/ext3") {
-        skip("the directory of the tests is not on ext4");
-        return None;
-    }
-    let tried = record(&env, &["true".as_ref()]);
-    if tried.code() == Some(125) {
-        skip(&format!("no tracepoint tier: {}", tried.err().trim()));
-        return None;
-    }
-    tried.expect(0);
-    Some(env)
-}
 
 fn record(env: &Env, args: &[&std::ffi::OsStr]) -> common::Run {
     let mut command = env.command("record");
@@ -86,7 +66,7 @@ fn shown(env: &Env, event: &Value) -> Vec<u8> {
 
 #[test]
 fn each_of_200_overwrites_is_a_state() {
-    let Some(env) = bed() else { return };
+    let Some(env) = tracepoints() else { return };
     let plan = Plan {
         seed: 1,
         writes: 200,
@@ -105,7 +85,7 @@ fn each_of_200_overwrites_is_a_state() {
 
 #[test]
 fn the_image_after_any_write_is_that_of_the_program() {
-    let Some(env) = bed() else { return };
+    let Some(env) = tracepoints() else { return };
     let plan = Plan {
         seed: 2,
         writes: 1000,
@@ -134,7 +114,7 @@ fn the_image_after_any_write_is_that_of_the_program() {
 /// what it knows, and look.
 #[test]
 fn what_happens_elsewhere_is_not_heard() {
-    let Some(env) = bed() else { return };
+    let Some(env) = tracepoints() else { return };
     let script = "i=0; while [ $i -lt 300 ]; do \
         mkdir ../d; echo $i > ../d/other; mv ../d ../e; rm -r ../e; echo $i > file; i=$((i+1)); done";
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
@@ -147,7 +127,7 @@ fn what_happens_elsewhere_is_not_heard() {
 }
 
 fn concurrent_writers_leave_the_same_file(sync: bool) {
-    let Some(env) = bed() else { return };
+    let Some(env) = tracepoints() else { return };
     let plan = Plan {
         seed: 3,
         writes: 250,
@@ -179,7 +159,7 @@ fn concurrent_overlapping_writes_with_o_dsync() {
 
 #[test]
 fn who_did_what_is_told() {
-    let Some(env) = bed() else { return };
+    let Some(env) = tracepoints() else { return };
     let script = "mkdir d; echo one > d/a; cat d/a > b; read x < b; mv b d/c; rm d/a; exit 7";
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(7);
     env.assert_latest();

@@ -25,12 +25,18 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pieces pieces = { .segment.pos = pos, .segment.flags = DK_ORDERED };
+	struct doubt lost = { .reason = DK_RING_FULL };
 	struct call *call;
 
 	/* Threads of the kernel write too, such as those of loop devices. */
 	if (!copied || is_recorder(task) || !inside(inode))
 		return 0;
 	call = call_of(task);
+	if (is_lossy(inode)) {
+		if (call)
+			call->dirtied = 1;
+		return emit_dirty(call, inode, &lost);
+	}
 	if (call) {
 		pieces.segment.number = call->number;
 		if (is_whole(task, copied)) {

@@ -66,6 +66,9 @@ struct {
 	__type(value, struct dk_inode);
 } dirty SEC(".maps");
 
+/* Whether any of them ever was: else nobody looks. */
+u32 lossy = 0;
+
 /* Thread groups that were stopped; 1 once the signal has gone out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -117,18 +120,37 @@ INLINE void lose(u32 kind, const struct dk_inode *inode)
 
 		if (bpf_map_update_elem(&dirty, &key, inode, BPF_ANY))
 			COUNT(lost[0]);
+		lossy = 1;
 	}
+}
+
+/* Whether a record of this file was lost and it has not been asked for since: what follows
+ * lies over bytes that nobody has.
+ */
+INLINE bool is_lossy(struct inode *inode)
+{
+	struct dirty_key key = {};
+
+	if (!lossy)
+		return false;
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	key.generation = BPF_CORE_READ(inode, i_generation);
+	return bpf_map_lookup_elem(&dirty, &key);
 }
 
 /* Stops the writer's process while more than half of the ring is unread. It is entered
  * first and counts as stopped only after the signal, so that a continue never comes too
- * early; a process that cannot be entered is not stopped.
+ * early; a process that cannot be entered, or has no number here to be continued by, is not
+ * stopped.
  */
 INLINE void hold_back(struct task_struct *task)
 {
 	u32 tgid = process_number(task), flag = 0;
 
 	if (!stop_writers || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
+		return;
+	if (!tgid)
 		return;
 	if (bpf_map_update_elem(&stopped, &tgid, &flag, BPF_ANY))
 		return;

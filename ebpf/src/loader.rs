@@ -6,6 +6,7 @@
 
 use crate::programs::Job;
 use crate::stopped::Stopped;
+use crate::support::kernel_types;
 use crate::wire::{Inode, decode_inode, kernel_dev};
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
 use aya::programs::{BtfTracePoint, ProgramError};
@@ -168,7 +169,7 @@ impl Capture {
         if !bytes.is_power_of_two() || bytes < 256 << 10 {
             return Err(CaptureError::RingSize(bytes));
         }
-        let btf = match &config.btf {
+        let btf = match kernel_types(config.btf.as_deref()) {
             Some(path) => Btf::parse_file(path, Endianness::default())?,
             None => Btf::from_sys_fs()?,
         };

@@ -24,6 +24,14 @@ impl Stopped {
         Ok(Self { map, fd })
     }
 
+    /// The same ones, for another thread.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn another(&self) -> Result<Self, CaptureError> {
+        Self::from_fd(self.fd.try_clone()?)
+    }
+
     /// Keeps the descriptor that the programs were linked with: they are loaded later.
     pub(crate) fn from_map(map: Map) -> Result<Self, CaptureError> {
         let Map::HashMap(data) = &map else {

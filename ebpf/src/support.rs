@@ -5,13 +5,36 @@
 //! host that has them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Capabilities of the effective set that loading BPF programs asks for, by their bit
 /// (linux/capability.h).
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
+
+/// Where the kernel describes its own types.
+const KERNEL_TYPES: &str = "sys/kernel/btf/vmlinux";
+
+/// Where the kernel's types are to be read: the file that was given, else the kernel's own
+/// one, else `btf/RELEASE` in the cache directory of the user or of the machine. The kernel
+/// has to have them in any case; a file helps where `/sys` is not to be seen.
+#[must_use]
+pub fn kernel_types(given: Option<&Path>) -> Option<PathBuf> {
+    if given.is_some() {
+        return given.map(Path::to_owned);
+    }
+    let own = Path::new("/").join(KERNEL_TYPES);
+    let caches = [
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from),
+        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")),
+        Some("/var/cache".into()),
+    ];
+    let release = read(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    let caches = caches.into_iter().flatten();
+    let cached = caches.map(|cache| cache.join("diffkeeper/btf").join(&release));
+    std::iter::once(own).chain(cached).find(|file| file.is_file())
+}
 
 /// What the host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +96,30 @@ pub struct Inotify {
 }
 
 impl Facts {
+    /// What keeps the kernel tiers from working here and how to get it, as far as it can be
+    /// told before they are tried; `btf` is a file with the kernel's types that was given.
+    #[must_use]
+    pub fn lacking(&self, btf: Option<&Path>) -> Vec<&'static str> {
+        let mut lacking = Vec::new();
+        if !cfg!(target_arch = "x86_64") {
+            lacking.push("the kernel tiers are for x86-64");
+        }
+        if !self.btf && kernel_types(btf).is_none() {
+            lacking.push("the kernel has no BTF (or /sys is not mounted: give it with --btf)");
+        }
+        match self.capabilities {
+            Some(held) if held.may_trace() => {}
+            _ => lacking.push(
+                "CAP_BPF and CAP_PERFMON are missing (run it with sudo, or in a container with \
+                 --cap-add BPF --cap-add PERFMON)",
+            ),
+        }
+        if self.lockdown.as_deref() == Some("confidentiality") {
+            lacking.push("kernel lockdown forbids reading kernel memory");
+        }
+        lacking
+    }
+
     /// Those of this host and process.
     #[must_use]
     pub fn of_this_host() -> Self {
@@ -86,7 +133,7 @@ impl Facts {
         let number = |path: &str| text(path).and_then(|text| text.parse().ok());
         Self {
             kernel: text("proc/sys/kernel/osrelease"),
-            btf: root.join("sys/kernel/btf/vmlinux").is_file(),
+            btf: root.join(KERNEL_TYPES).is_file(),
             capabilities: text("proc/self/status").and_then(|status| capabilities(&status)),
             lockdown: text("sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
             unprivileged_bpf_disabled: text("proc/sys/kernel/unprivileged_bpf_disabled")

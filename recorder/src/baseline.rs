@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use diffkeeper_store::model::{FileId, GapReason, Kind, MissingReason, NodeIdent, Place};
+use diffkeeper_store::model::{Backend, FileId, GapReason, Kind, MissingReason, NodeIdent, Place};
 use diffkeeper_store::{Change, ContentError, Prepared, Store, StoreError, WHOLE_MAX};
 use rayon::prelude::*;
 
@@ -22,6 +22,11 @@ const BATCH_FILES: usize = 512;
 
 /// Follows a recording from outside. All methods may be called from any thread.
 pub trait Progress: Sync {
+    /// This tier was chosen, for this reason.
+    fn backend(&self, backend: Backend, reason: &str) {
+        let _ = (backend, reason);
+    }
+
     /// The baseline holds so many files and bytes so far.
     fn baseline(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);

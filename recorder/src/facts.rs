@@ -31,12 +31,13 @@ impl Recording<'_> {
                 self.rescan(path.as_deref(), Reading::IfChanged, u64::MAX)
             }
             Fact::Record(bytes) => self.captured(&bytes),
+            Fact::Overrun(inode) => self.overrun(inode.as_ref()),
             Fact::Unwatched { path, reason } => self.gap(reason, None, Some(&path), Vec::new()),
             Fact::Synced(_) => Ok(()),
         }
     }
 
-    fn first_root(&self) -> Option<PathBuf> {
+    pub(crate) fn first_root(&self) -> Option<PathBuf> {
         self.scope.roots().first().map(|root| root.path.clone())
     }
 

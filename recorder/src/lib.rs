@@ -8,6 +8,7 @@ mod captured;
 mod content;
 mod doubt;
 mod facts;
+mod held;
 mod host;
 pub mod launch;
 mod look;
@@ -23,10 +24,12 @@ mod run;
 mod scan;
 pub mod scope;
 pub mod source;
+pub mod tier;
 mod tree;
+pub mod watchdog;
 
 pub use baseline::Progress;
-pub use record::{AUTO_REASON, Options, Outcome, RecordError, record};
+pub use record::{Options, Outcome, RecordError, record};
 
 #[cfg(test)]
 mod tests;

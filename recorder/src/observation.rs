@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diffkeeper_ebpf::wire::Inode;
 use diffkeeper_store::model::GapReason;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -72,6 +73,9 @@ pub enum Fact {
     /// A record of a kernel tier: what happened itself, by identity, as
     /// `diffkeeper_ebpf::wire` decodes it.
     Record(Held),
+    /// Records of a kernel tier had no room: what they told of this file or directory is
+    /// not known, or, without one, of processes.
+    Overrun(Option<Inode>),
     /// Changes directly below this directory will not be announced.
     Unwatched {
         /// The directory.

@@ -66,6 +66,7 @@ pub(crate) fn paths_of(fact: &Fact) -> impl Iterator<Item = &PathBuf> {
         | Fact::Lost { .. }
         | Fact::Record(_)
         | Fact::Unwatched { .. }
+        | Fact::Overrun(_)
         | Fact::Synced(_) => (None, None),
     };
     first.into_iter().chain(second)

@@ -12,13 +12,14 @@ use diffkeeper_store::{Store, StoreError};
 
 use crate::baseline::{self, BaselineError, Progress};
 use crate::host;
-use crate::launch::{self, Command, LaunchError, OutputMode, Prepared, Running};
+use crate::launch::{self, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
 use crate::pipeline::Control;
 use crate::priority::lower_this_thread;
 use crate::recording::Recording;
 use crate::run::{Channels, Run, finish, seal};
 use crate::scope::{Scope, ScopeError};
-use crate::source::{Kernel, Notify, Source, SourceError};
+use crate::source::{Source, SourceError, Wishes};
+use crate::tier::{self, Chosen};
 use crate::tree::Tree;
 
 /// What is to be recorded and how.
@@ -35,6 +36,8 @@ pub struct Options {
     pub backend: Option<Backend>,
     /// Whether to record what the command prints.
     pub output: bool,
+    /// What a kernel tier is to tell.
+    pub wishes: Wishes,
 }
 
 /// How a recording went.
@@ -77,10 +80,6 @@ pub enum RecordError {
     },
 }
 
-/// Why the tier that `auto` takes is the best one.
-pub const AUTO_REASON: &str =
-    "file notifications work everywhere; the tracepoint tier is young and has to be asked for";
-
 /// Records a command.
 ///
 /// # Errors
@@ -90,13 +89,19 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     launch::check(options.argv.first().map_or(OsStr::new(""), |arg| arg))?;
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
-    let reason = check_backend(options.backend)?;
+    tier::check(options.backend)?;
     let store = open_store(&options.state_dir)?;
-    let mut source = source(options);
+    let Chosen {
+        mut source,
+        channels,
+        reason,
+    } = tier::choose(options, &scope)?;
     let source = source.as_mut();
-    let channels = Channels::start(source, &scope)?;
+    if options.backend.is_none() {
+        progress.backend(source.backend(), &reason);
+    }
     let id = store.next_session()?;
-    let session = host::session(id, &options.argv, &scope, (source.backend(), reason));
+    let session = host::session(id, &options.argv, &scope, (source.backend(), &reason));
     let recorded = with_store(
         &store,
         source,
@@ -140,7 +145,8 @@ fn with_store(
             return Err(LaunchError::Interrupted(signal).into());
         }
     };
-    let mut running = match spawn(prepared, options, channels.control.clone()) {
+    let control = channels.control.clone();
+    let mut running = match spawn(prepared, options, (control, source.held())) {
         Ok(running) => running,
         Err(error) => {
             let status = ExitStatus::Code(i32::from(error.exit_code()));
@@ -189,30 +195,10 @@ fn anchor(
     recording.writer.restate(session)
 }
 
-fn source(options: &Options) -> Box<dyn Source> {
-    let canaries = options.state_dir.join("canary");
-    match options.backend {
-        Some(Backend::Tracepoint) => Box::new(Kernel::new(canaries, true, !options.output)),
-        _ => Box::new(Notify::new(canaries)),
-    }
-}
-
-/// A kernel tier that was asked for by name is never silently replaced.
-fn check_backend(wanted: Option<Backend>) -> Result<&'static str, RecordError> {
-    match wanted {
-        None => Ok(AUTO_REASON),
-        Some(Backend::Notify | Backend::Tracepoint) => Ok("asked for"),
-        Some(backend) => Err(RecordError::Backend {
-            backend,
-            reason: "it is not part of this version",
-        }),
-    }
-}
-
 fn spawn(
     prepared: Prepared,
     options: &Options,
-    control: Sender<Control>,
+    (control, held): (Sender<Control>, HeldBack),
 ) -> Result<Running, LaunchError> {
     let output = if options.output {
         OutputMode::Tee(tee(control))
@@ -223,6 +209,7 @@ fn spawn(
         argv: options.argv.clone(),
         cwd: None,
         output,
+        held,
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use diffkeeper_demo::{STEP, flaky_ci_test};
+use diffkeeper_recorder::source::Wishes;
 use diffkeeper_recorder::{Options, record};
 use diffkeeper_store::model::{Event, Op, Seq, Timestamp, TracePath, escape};
 use diffkeeper_store::when::{format_duration, format_time};
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         exclude: Vec::new(),
         backend: None,
         output: false,
+        wishes: Wishes::default(),
     };
     let outcome = record(&options, &Bar::new(config))?;
     let store = Store::open(&state_dir, "demo")?;

@@ -42,5 +42,14 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Demo(args) => demo::run(args, &config),
         Command::Completions(args) => completions::run(args, &config),
         Command::Man(args) => man::run(args, &config),
+        Command::Watchdog => watchdog(),
+    }
+}
+
+/// Without a recorder at its stdin there is nothing to do.
+fn watchdog() -> Result<ExitCode, CliError> {
+    match diffkeeper_recorder::watchdog::watch() {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(CliError::usage(format!("no recorder at stdin: {error}"))),
     }
 }

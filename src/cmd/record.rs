@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use diffkeeper_recorder::source::Wishes;
 use diffkeeper_recorder::{Options, Outcome, Progress, record};
 use diffkeeper_store::model::{self, GapReason, Op, OpKind, Seq};
 use diffkeeper_store::{SessionReader, Store};
@@ -53,6 +54,12 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             cli::Backend::Notify => Some(model::Backend::Notify),
         },
         output: args.output,
+        wishes: Wishes {
+            reads: !args.no_reads,
+            output: !args.output,
+            ring_bytes: args.ring_size,
+            btf: args.btf.clone(),
+        },
     })
 }
 
@@ -62,10 +69,13 @@ fn exit_code(status: model::ExitStatus) -> ExitCode {
 }
 
 /// How far the baseline is, on a terminal; faults at once, before the command prints on.
-pub(super) struct Bar(ProgressBar);
+pub(super) struct Bar<'a> {
+    bar: ProgressBar,
+    config: &'a Config,
+}
 
-impl Bar {
-    pub(super) fn new(config: &Config) -> Self {
+impl<'a> Bar<'a> {
+    pub(super) fn new(config: &'a Config) -> Self {
         let target = if config.shows_progress() {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {
@@ -75,24 +85,29 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { bar, config }
     }
 }
 
-impl Progress for Bar {
+impl Progress for Bar<'_> {
+    fn backend(&self, backend: model::Backend, reason: &str) {
+        let word = backend.word();
+        note(self.config, format_args!("diffkeeper: backend {word}: {reason}"));
+    }
+
     fn baseline(&self, files: u64, bytes: u64) {
         let size = diffkeeper_store::size::format_bytes(bytes);
-        self.0
+        self.bar
             .set_message(format!("baseline: {}, {size}", counted(files, "file")));
-        self.0.tick();
+        self.bar.tick();
     }
 
     fn baseline_done(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 
     fn fault(&self, text: &str) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
         warn(format_args!("diffkeeper: recorder fault: {text}"));
     }
 }

@@ -171,6 +171,26 @@ pub(crate) fn skip(reason: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}").expect("stderr");
 }
 
+/// A place where the tracepoint tier works, or a line that says why there is none.
+pub(crate) fn tracepoints() -> Option<Env> {
+    let env = Env::new();
+    let mut stat = Command::new("stat");
+    let kind = run(stat.args(["-f", "-c", "%T"]).arg(env.tree()));
+    if !kind.out().starts_with("ext2/ext3") {
+        skip("the directory of the tests is not on ext4");
+        return None;
+    }
+    let mut record = env.command("record");
+    record.args(["--backend", "tracepoint", "--", "true"]);
+    let tried = run(&mut record);
+    if tried.code() == Some(125) {
+        skip(&format!("no tracepoint tier: {}", tried.err().trim()));
+        return None;
+    }
+    tried.expect(0);
+    Some(env)
+}
+
 /// The first of these programs that cannot be found.
 pub(crate) fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
     let path = std::env::var_os("PATH").unwrap_or_default();

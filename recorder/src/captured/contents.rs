@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use diffkeeper_ebpf::wire::{Inode, Reason, Record, What};
-use diffkeeper_store::model::{FileId, GapReason, Op, Provenance};
+use diffkeeper_store::model::{FileId, GapReason, Kind, Op, Provenance};
 use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, Checked, ContentError, NewContent, Seen, StoreError, WHOLE_MAX};
 
@@ -16,7 +16,7 @@ use super::unix_time;
 use crate::observation::monotonic;
 use crate::probe::{self, Large, Read};
 use crate::recording::Recording;
-use crate::tree::ReadState;
+use crate::tree::{Known, ReadState};
 
 /// Longest range of zeros that a punched hole is stored as, bytes; a longer one is read.
 const ZEROS: u64 = 16 << 20;
@@ -94,8 +94,10 @@ impl Recording<'_> {
     ) -> Result<(), StoreError> {
         let seen = self.seen_captured(inode);
         let Some(content) = self.writer.capture(file, seen, capture)? else {
+            // What lies below it is not known: neither is what it leads to.
             self.unseen(file);
-            return Ok(());
+            let time = self.timestamp(time);
+            return self.emit(time, Some(file), op, Vec::new()).map(drop);
         };
         let mut changes = vec![Change::Content { file, content }];
         if let Some(since) = self.captured.checks.0.get_mut(&file) {
@@ -172,14 +174,47 @@ impl Recording<'_> {
         self.capture((file, time), inode, (offset, &zeros, inode.size), op)
     }
 
+    /// Records had no room: what they told is read again, or looked for.
+    pub(crate) fn overrun(&mut self, inode: Option<&Inode>) -> Result<(), StoreError> {
+        let file = inode.and_then(|inode| self.known(inode));
+        let is_dir = |known: &Known| known.node.kind == Kind::Dir;
+        if let Some(file) = file.filter(|file| !self.tree.get(*file).is_some_and(is_dir)) {
+            return self.overrun_file(file);
+        }
+        let path = file.and_then(|dir| self.tree.path(dir));
+        let path = path.or_else(|| self.first_root()).unwrap_or_default();
+        if inode.is_some() {
+            self.doubt_all();
+        }
+        // Each time is a loss of its own.
+        self.reported.remove(&(GapReason::RingFull, path.clone()));
+        self.gap(GapReason::RingFull, None, Some(&path), Vec::new())
+    }
+
+    /// From here on nobody knows the content, until it is read.
+    fn overrun_file(&mut self, file: FileId) -> Result<(), StoreError> {
+        self.flush(file)?;
+        self.unseen(file);
+        match self.tree.path(file) {
+            Some(path) => self.lose(file, &path, GapReason::RingFull),
+            None => Ok(()),
+        }
+    }
+
     fn dirtied(&mut self, file: FileId, reason: Reason) -> Result<(), StoreError> {
+        if reason == Reason::RingFull {
+            return self.overrun_file(file);
+        }
         self.unseen(file);
         let reason = match reason {
             Reason::Mmap => GapReason::Mmap,
-            Reason::RingFull => GapReason::RingFull,
             Reason::NoPayload => GapReason::Unreadable,
             // Read again: what it is then is observed, and nothing more is claimed.
-            Reason::Direct | Reason::Clone | Reason::Foreign | Reason::Undone => return Ok(()),
+            Reason::RingFull
+            | Reason::Direct
+            | Reason::Clone
+            | Reason::Foreign
+            | Reason::Undone => return Ok(()),
         };
         let path = self.tree.path(file);
         let time = self.now();

@@ -96,7 +96,7 @@ impl Recording<'_> {
         open.into_iter().try_for_each(|file| self.flush(file))
     }
 
-    fn flush(&mut self, file: FileId) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self, file: FileId) -> Result<(), StoreError> {
         match self.captured.merge.open.remove(&file) {
             Some(write) => self.written(file, &write),
             None => Ok(()),

@@ -32,6 +32,7 @@ use std::time::SystemTime;
 
 use rustix::process::Pid;
 
+pub use crate::held::HeldBack;
 pub use find::check;
 pub use output::{Order, OutputReport, Stream};
 pub use wait::ExitStatus;
@@ -57,6 +58,8 @@ pub struct Command {
     pub cwd: Option<PathBuf>,
     /// What becomes of its output.
     pub output: OutputMode,
+    /// Whom the recorder stops for a while itself.
+    pub held: HeldBack,
 }
 
 /// Why a command did not start.
@@ -177,6 +180,7 @@ impl Prepared {
             pid,
             started,
             signals: self.signals,
+            held: command.held,
             tee,
         })
     }
@@ -187,6 +191,7 @@ pub struct Running {
     pid: Pid,
     started: Start,
     signals: signals::Signals,
+    held: HeldBack,
     tee: Option<output::Tee>,
 }
 
@@ -204,12 +209,13 @@ impl Running {
     /// Waits for the command to end; with a tee, until what it wrote has been passed on.
     ///
     /// When the command stops and a shell with job control stands above the recorder, the
-    /// recorder stops too, and the command is continued when the recorder is.
+    /// recorder stops too, and the command is continued when the recorder is. A stop by the
+    /// recorder itself ([`HeldBack`]) is none of that.
     ///
     /// # Errors
     /// What `waitid` says, in particular ECHILD when called a second time.
     pub fn wait(&mut self) -> io::Result<Exit> {
-        let status = wait::for_end(self.pid, &self.signals)?;
+        let status = wait::for_end(self.pid, &self.signals, &self.held)?;
         let ended_ns = child::monotonic_ns();
         Ok(Exit {
             status,

@@ -187,6 +187,11 @@ fn has_been_continued(child: Pid) -> bool {
     reports(child, WaitIdOptions::CONTINUED)
 }
 
+/// Whether `child` is stopped and nobody has waited for that yet.
+pub(super) fn is_stopped(child: Pid) -> bool {
+    reports(child, WaitIdOptions::STOPPED)
+}
+
 /// Whether one of `kinds` is there to be waited for; leaves it there.
 fn reports(child: Pid, kinds: WaitIdOptions) -> bool {
     let look = kinds | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;

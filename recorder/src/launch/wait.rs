@@ -5,6 +5,7 @@ use std::io;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::signals::{self, Signals};
+use crate::held::{HeldBack, Stop};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +35,10 @@ impl ExitStatus {
     }
 }
 
-/// Waits for `child` to end, stopping with it, and reaps it.
-pub(super) fn for_end(child: Pid, signals: &Signals) -> io::Result<ExitStatus> {
+/// Waits for `child` to end, stopping with it unless `held` says that the recorder itself has
+/// stopped it, and reaps it.
+pub(super) fn for_end(child: Pid, signals: &Signals, held: &HeldBack) -> io::Result<ExitStatus> {
+    let number = child.as_raw_nonzero().get().unsigned_abs();
     loop {
         // Left unreaped at first, so that its id stays its own while signals are forwarded to it.
         let seen = wait(
@@ -46,7 +49,12 @@ pub(super) fn for_end(child: Pid, signals: &Signals) -> io::Result<ExitStatus> {
             signals.taking_back(|| wait(child, WaitIdOptions::EXITED))?;
             return Ok(status);
         }
-        signals::stop_with(child)?;
+        match held.holds(number, || signals::is_stopped(child)) {
+            Stop::Over => {}
+            // Takes the report, or the next wait would give it again.
+            Stop::Ours => drop(wait(child, WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?),
+            Stop::Foreign => signals::stop_with(child)?,
+        }
     }
 }
 

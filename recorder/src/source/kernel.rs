@@ -1,5 +1,6 @@
 //! The source of the kernel tiers: records from the ring, handed on as they come. The
-//! records carry what happened themselves, so nobody has to look.
+//! records carry what happened themselves, so nobody has to look. Whoever writes faster
+//! than the ring is emptied is held back; what has no room all the same is reported.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,18 +11,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use diffkeeper_ebpf::loader::{Capture, CaptureError, Config, InodeId, Ring};
+use diffkeeper_ebpf::loader::{Capture, CaptureError, Config, InodeId, Ring, Stats};
 use diffkeeper_ebpf::wire::{self, What};
 use diffkeeper_store::model::{Backend, GapReason};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::mounts::mounts_of;
 use super::{Source, SourceError};
+use crate::held::HeldBack;
 use crate::observation::{Fact, Held, Observation};
 use crate::scope::Scope;
+use crate::watchdog::Watchdog;
 
-/// Bytes of the ring.
-const RING: u32 = 64 << 20;
 /// Bytes of records that may wait to be applied before the ring is left to fill.
 const HELD: usize = 16 << 20;
 /// A canary that was not heard by then is sent once more.
@@ -33,17 +34,44 @@ const LOOK: Duration = Duration::from_millis(4);
 /// Losses are asked for this often.
 const COUNT: Duration = Duration::from_millis(50);
 
+/// The number of the last kind of record in `wire.h` that is about files.
+const LAST_OF_FILES: usize = 19;
+
+/// What is wanted of the kernel.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// Whether opens and first reads are told.
+    pub reads: bool,
+    /// Whether what recorded processes print is told.
+    pub output: bool,
+    /// Size of the ring in bytes: a power of two, at least 256 KiB.
+    pub ring_bytes: u32,
+    /// The kernel's types, where the kernel does not describe them itself.
+    pub btf: Option<PathBuf>,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            reads: true,
+            output: true,
+            ring_bytes: 64 << 20,
+            btf: None,
+        }
+    }
+}
+
 /// Captures in the kernel through tracepoints.
 pub struct Kernel {
     canaries: PathBuf,
-    /// Whether reads are wanted.
-    reads: bool,
-    /// Whether output is wanted from here.
-    output: bool,
+    wishes: Wishes,
+    held: HeldBack,
     running: Option<Running>,
 }
 
 struct Running {
+    /// Ends last: nobody is held back any more then.
+    _watchdog: Watchdog,
     drain: JoinHandle<()>,
     stop: Arc<AtomicBool>,
     done: Receiver<u64>,
@@ -61,13 +89,22 @@ impl Kernel {
     /// A source that makes its canaries in `canaries`, a directory of its own inside the
     /// state directory.
     #[must_use]
-    pub const fn new(canaries: PathBuf, reads: bool, output: bool) -> Self {
+    pub fn new(canaries: PathBuf, wishes: Wishes) -> Self {
         Self {
             canaries,
-            reads,
-            output,
+            wishes,
+            held: HeldBack::default(),
             running: None,
         }
+    }
+
+    /// Why this tier would not give more than notifications here.
+    #[must_use]
+    pub fn unsuited(scope: &Scope) -> Option<String> {
+        let roots = scope.roots().iter().map(|root| root.path.as_path());
+        let is_ext4 = |path: &Path| mounts_of(path).is_ok_and(|mounts| mounts.are_ext4());
+        let other = roots.chain([scope.state()]).find(|path| !is_ext4(path))?;
+        Some(format!("{} is not all on ext4", other.display()))
     }
 
     fn config(&self, scope: &Scope) -> Result<Config, SourceError> {
@@ -95,14 +132,14 @@ impl Kernel {
             roots,
             excluded: vec![inode(scope.state())?],
             recorder: std::process::id(),
-            ring_bytes: RING,
-            reads: self.reads,
+            ring_bytes: self.wishes.ring_bytes,
+            reads: self.wishes.reads,
             closes: true,
-            hold_back: false,
+            hold_back: true,
             foreign,
-            stdout: stdout.filter(|_| self.output),
-            stderr: stderr.filter(|_| self.output),
-            btf: None,
+            stdout: stdout.filter(|_| self.wishes.output),
+            stderr: stderr.filter(|_| self.wishes.output),
+            btf: self.wishes.btf.clone(),
         })
     }
 }
@@ -124,6 +161,10 @@ impl Source for Kernel {
         Backend::Tracepoint
     }
 
+    fn held(&self) -> HeldBack {
+        self.held.clone()
+    }
+
     fn start(&mut self, scope: Arc<Scope>, sink: Sender<Observation>) -> Result<(), SourceError> {
         self.stop();
         fs::create_dir_all(&self.canaries).map_err(SourceError::Canary)?;
@@ -131,6 +172,9 @@ impl Source for Kernel {
         let canary = inode(&self.canaries)?;
         let mut capture = Capture::load(&config).map_err(|error| unavailable(&error))?;
         let ring = capture.ring().ok_or(SourceError::Stopped)?;
+        let watchdog = Watchdog::start(capture.stopped()).map_err(SourceError::Watchdog)?;
+        let stopped = capture.stopped().another();
+        self.held.set(stopped.map_err(|error| unavailable(&error))?);
         capture.attach().map_err(|error| unavailable(&error))?;
         let (done_sender, done) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
@@ -141,8 +185,10 @@ impl Source for Kernel {
             canary,
             done: done_sender,
             stop: Arc::clone(&stop),
-            held: Arc::default(),
-            lost: 0,
+            waiting: Arc::default(),
+            held: self.held.clone(),
+            told: Stats::default(),
+            left: false,
             counted: Instant::now(),
         };
         let drain = std::thread::Builder::new()
@@ -150,6 +196,7 @@ impl Source for Kernel {
             .spawn(|| drain.run())
             .map_err(SourceError::Thread)?;
         self.running = Some(Running {
+            _watchdog: watchdog,
             drain,
             stop,
             done,
@@ -205,9 +252,12 @@ struct Drain {
     done: Sender<u64>,
     stop: Arc<AtomicBool>,
     /// Bytes of records that wait to be applied.
-    held: Arc<AtomicUsize>,
-    /// Losses that were already reported.
-    lost: u64,
+    waiting: Arc<AtomicUsize>,
+    held: HeldBack,
+    /// What was counted when losses and stops were last seen to.
+    told: Stats,
+    /// Somebody's stop was still under way then.
+    left: bool,
     counted: Instant,
 }
 
@@ -215,17 +265,42 @@ impl Drain {
     fn run(mut self) {
         while !self.stop.load(Ordering::SeqCst) {
             // Where whoever applies the records is behind, they wait in the ring.
-            let room = self.held.load(Ordering::Relaxed) < HELD;
+            let room = self.waiting.load(Ordering::Relaxed) < HELD;
             let drained = if room { self.drain() } else { 0 };
-            if self.counted.elapsed() > COUNT {
-                self.counted = Instant::now();
-                self.report_losses();
+            let empty = room && drained < TURN;
+            if empty || self.counted.elapsed() > COUNT {
+                self.see_to(empty);
             }
             match (drained, room) {
                 (0, true) => self.rest(),
                 (0, false) => std::thread::sleep(LOOK),
                 _ => {}
             }
+        }
+        let (held, capture) = (self.held, self.capture);
+        held.end(|| drop(capture));
+    }
+
+    /// Reports losses and, once the ring is empty, continues whoever was held back.
+    fn see_to(&mut self, empty: bool) {
+        self.counted = Instant::now();
+        let stats = match self.capture.stats() {
+            Ok(stats) => stats,
+            Err(error) => {
+                tracing::warn!(%error, "cannot count what was lost");
+                return;
+            }
+        };
+        if stats.lost != self.told.lost {
+            self.report_losses(&stats);
+            self.told.lost = stats.lost;
+        }
+        if empty && (self.left || stats.stops != self.told.stops) {
+            self.told.stops = stats.stops;
+            self.left = self.held.resume().unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot continue who was held back");
+                true
+            });
         }
     }
 
@@ -247,7 +322,7 @@ impl Drain {
             sink,
             canary,
             done,
-            held,
+            waiting,
             ..
         } = self;
         let mut tokens = Vec::new();
@@ -261,7 +336,7 @@ impl Drain {
                     Fact::Synced(token)
                 }
                 Some(None) => return,
-                None => Fact::Record(Held::new(bytes, held)),
+                None => Fact::Record(Held::new(bytes, waiting)),
             };
             // Nobody reads once the recording is over.
             let _ = sink.send(Observation::now(fact));
@@ -272,23 +347,24 @@ impl Drain {
         count
     }
 
-    /// Whatever had no room in the ring: everything must be looked at again.
-    fn report_losses(&mut self) {
-        let lost = match self.capture.stats() {
-            Ok(stats) => stats.lost_in_all(),
-            Err(error) => {
-                tracing::warn!(%error, "cannot count what was lost");
-                return;
+    /// What had no room in the ring, by file where that is known.
+    fn report_losses(&mut self, stats: &Stats) {
+        let tell = |fact| drop(self.sink.send(Observation::now(fact)));
+        let more = |kind: usize| stats.lost.get(kind) > self.told.lost.get(kind);
+        let dirty = match self.capture.take_dirty() {
+            Ok(dirty) if !more(0) => dirty,
+            _ => {
+                return tell(Fact::Lost {
+                    path: None,
+                    reason: GapReason::RingFull,
+                });
             }
         };
-        if lost > self.lost {
-            self.lost = lost;
-            let _ = self.capture.take_dirty();
-            let fact = Fact::Lost {
-                path: None,
-                reason: GapReason::RingFull,
-            };
-            let _ = self.sink.send(Observation::now(fact));
+        for inode in dirty {
+            tell(Fact::Overrun(Some(inode)));
+        }
+        if (LAST_OF_FILES + 1..stats.lost.len()).any(more) {
+            tell(Fact::Overrun(None));
         }
     }
 }

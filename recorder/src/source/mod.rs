@@ -13,9 +13,10 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use diffkeeper_store::model::Backend;
 
-pub use self::kernel::Kernel;
+pub use self::kernel::{Kernel, Wishes};
 pub use self::notify::Notify;
 pub use self::scripted::{Script, Scripted};
+use crate::held::HeldBack;
 use crate::observation::Observation;
 use crate::scope::Scope;
 
@@ -31,6 +32,9 @@ pub enum SourceError {
     /// The directory for canaries cannot be used.
     #[error("cannot use the canary directory: {0}")]
     Canary(io::Error),
+    /// Without it nobody may be held back.
+    #[error("cannot start the watchdog: {0}")]
+    Watchdog(io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -45,10 +49,16 @@ pub enum SourceError {
 /// Something that observes a scope.
 ///
 /// A source may block the process that makes a change until its observation is taken;
-/// it must not wait for anything but the sink.
+/// it must not wait for anything but the sink. A process that it stops for longer has to be
+/// continued whatever becomes of the recorder, and be known by [`Source::held`].
 pub trait Source: Send {
     /// The capture tier this source stands for.
     fn backend(&self) -> Backend;
+
+    /// Whom it stops for a while.
+    fn held(&self) -> HeldBack {
+        HeldBack::default()
+    }
 
     /// Starts to observe and hands everything to `sink`, which should be bounded. Returns
     /// when every directory that exists is watched, so that a scan started afterwards

@@ -79,6 +79,7 @@ fn main() {
         argv: options.argv,
         cwd: options.cwd.map(Into::into),
         output,
+        held: launch::HeldBack::default(),
     };
     let mut running = prepared.spawn(command).unwrap_or_else(|error| {
         eprintln!("launch-driver: {error}");

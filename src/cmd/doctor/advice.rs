@@ -1,7 +1,7 @@
 //! From facts to a choice: pure, so that every case can be tested anywhere.
 
 use diffkeeper_ebpf::support::Facts;
-use diffkeeper_recorder::AUTO_REASON;
+use diffkeeper_recorder::tier;
 use diffkeeper_store::size::format_bytes;
 
 use super::place::Place;
@@ -27,7 +27,7 @@ pub(super) struct Tier {
 pub(super) struct Advice {
     pub(super) tiers: Vec<Tier>,
     pub(super) chosen: &'static str,
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
     pub(super) warnings: Vec<String>,
 }
 
@@ -44,12 +44,13 @@ pub(super) fn advise(
         works: false,
         why: format!("not part of this version; {}", kernel_ground(facts)),
     };
+    let works = matches!(tried, Some(Ok(())));
     let tracepoint = Tier {
         name: "tracepoint",
-        works: matches!(tried, Some(Ok(()))),
+        works,
         why: match tried {
             Some(Ok(())) => "the kernel takes its programs: writes on ext4 are captured, with \
-                             their processes; ask for it with --backend tracepoint"
+                             their processes"
                 .to_owned(),
             Some(Err(error)) => error,
             None => kernel_ground(facts),
@@ -60,37 +61,30 @@ pub(super) fn advise(
         works: true,
         why: "contents are observed after each change; processes are unknown".to_owned(),
     };
+    let elsewhere = [Some(watch), trace].into_iter().flatten();
+    let elsewhere = elsewhere.clone().find(|place| place.filesystem != "ext4");
+    let (chosen, reason) = match elsewhere {
+        _ if !works => ("notify", tier::fallback(&tracepoint.why)),
+        None => ("tracepoint", tier::KERNEL.to_owned()),
+        Some(place) => {
+            let path = path_text(&place.path);
+            ("notify", tier::fallback(&format!("{path} is not on ext4")))
+        }
+    };
     Advice {
         tiers: vec![fentry, tracepoint, notify],
-        chosen: "notify",
-        reason: AUTO_REASON,
+        chosen,
+        reason,
         warnings: warnings(facts, watch, trace),
     }
 }
 
 /// What the kernel tiers would find here.
 fn kernel_ground(facts: &Facts) -> String {
-    match lacking(facts).as_slice() {
+    match facts.lacking(None).as_slice() {
         [] => "this machine has BTF and the capabilities".to_owned(),
-        lacking => format!("this machine would lack: {}", lacking.join(", ")),
+        lacking => lacking.join("; "),
     }
-}
-
-/// What keeps the kernel tiers from working here, as far as it can be told beforehand.
-pub(super) fn lacking(facts: &Facts) -> Vec<&'static str> {
-    let mut lacking = Vec::new();
-    if !facts.btf {
-        lacking.push("the kernel has no BTF");
-    }
-    match facts.capabilities {
-        Some(held) if held.may_trace() => {}
-        Some(_) => lacking.push("CAP_BPF and CAP_PERFMON are not held"),
-        None => lacking.push("capabilities are unknown"),
-    }
-    if facts.lockdown.as_deref() == Some("confidentiality") {
-        lacking.push("lockdown forbids reading kernel memory");
-    }
-    lacking
 }
 
 fn warnings(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<String> {
@@ -189,14 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn the_best_that_works_is_chosen_for_the_file_system() {
+        let chosen = |watch: &Place, trace: Option<&Place>| {
+            advise(&well(), Some(Ok(())), watch, trace).chosen
+        };
+        let mut elsewhere = place();
+        elsewhere.filesystem = "tmpfs".to_owned();
+        assert_eq!(chosen(&place(), None), "tracepoint");
+        assert_eq!(chosen(&place(), Some(&elsewhere)), "notify");
+        assert_eq!(chosen(&elsewhere, Some(&place())), "notify");
+        let advice = advise(&well(), Some(Err("refused".to_owned())), &place(), None);
+        assert!(advice.reason.contains("refused"), "{}", advice.reason);
+    }
+
+    #[test]
     fn what_a_kernel_tier_would_lack_is_named() {
         assert!(why(&advise(&well(), None, &place(), None), "fentry").contains("has BTF"));
         let mut facts = well();
-        facts.btf = false;
         facts.capabilities = Some(Capabilities::default());
         facts.lockdown = Some("confidentiality".to_owned());
         let why = why(&advise(&facts, None, &place(), None), "tracepoint");
-        for part in ["no BTF", "CAP_BPF", "lockdown"] {
+        for part in ["CAP_BPF", "sudo", "lockdown"] {
             assert!(why.contains(part), "{part}: {why}");
         }
     }

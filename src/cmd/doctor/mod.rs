@@ -26,7 +26,7 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     let facts = Facts::of_this_host();
     let watch = Place::of(&args.watch)?;
     let trace = place::of_new(&config.state_dir);
-    let tried = advice::lacking(&facts).is_empty().then(try_tracepoints);
+    let tried = facts.lacking(None).is_empty().then(try_tracepoints);
     let advice = advice::advise(&facts, tried, &watch, trace.as_ref());
     let mut output = Output::new(config);
     if args.json {
@@ -64,7 +64,7 @@ fn write(
         let works = if *works { "yes" } else { "no" };
         writeln!(output, "{name:<12} {works:<4} {}", plain(why))?;
     }
-    let (chosen, reason) = (advice.chosen, advice.reason);
+    let (chosen, reason) = (advice.chosen, plain(&advice.reason));
     writeln!(output, "\n--backend auto takes {chosen}: {reason}")?;
     for warning in &advice.warnings {
         writeln!(output, "warning: {}", plain(warning))?;
@@ -150,7 +150,7 @@ fn object(facts: &Facts, watch: &Place, advice: &Advice) -> Object {
     let mut object = Object::default();
     object
         .set("chosen", advice.chosen)
-        .set("reason", advice.reason)
+        .set("reason", advice.reason.as_str())
         .set_some("kernel", facts.kernel.as_deref())
         .set("btf", facts.btf);
     if let Some(found) = facts.capabilities {
