@@ -65,7 +65,13 @@ const WORKLOADS: [Workload; 4] = [
         "git clone -q --no-hardlinks origin clone",
         1.15,
     ),
-    ("300,000 writes of 100 B", &[], "true", "$SELF --writes 300000 100", 4.0),
+    (
+        "300,000 writes of 100 B",
+        &[],
+        "true",
+        "$SELF --writes 300000 100",
+        4.0,
+    ),
 ];
 
 /// How a command is run.
@@ -180,7 +186,14 @@ fn elsewhere() {
         alone.push(calls());
         let env = Env::new();
         let mut command = env.command("record");
-        command.args(["--backend", "tracepoint", "--", "sh", "-c", "echo > begun; read x"]);
+        command.args([
+            "--backend",
+            "tracepoint",
+            "--",
+            "sh",
+            "-c",
+            "echo > begun; read x",
+        ]);
         let mut recorder = command
             .stdin(Stdio::piped())
             .stderr(Stdio::null())
@@ -206,7 +219,9 @@ fn workload(args: &[String]) -> bool {
         }
         Some("--calls") => {
             let start = Instant::now();
-            (0..number(1)).for_each(|_| drop(black_box(rustix::process::getppid())));
+            for _ in 0..number(1) {
+                black_box(rustix::process::getppid());
+            }
             println!("{}", start.elapsed().as_nanos());
         }
         _ => return false,

@@ -33,7 +33,9 @@ pub fn kernel_types(given: Option<&Path>) -> Option<PathBuf> {
     let release = read(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
     let caches = caches.into_iter().flatten();
     let cached = caches.map(|cache| cache.join("diffkeeper/btf").join(&release));
-    std::iter::once(own).chain(cached).find(|file| file.is_file())
+    std::iter::once(own)
+        .chain(cached)
+        .find(|file| file.is_file())
 }
 
 /// What the host says of itself.

@@ -42,7 +42,9 @@ impl HeldBack {
         if !is_stopped() {
             return Stop::Over;
         }
-        let pids = stopped.as_ref().map(|stopped| stopped.pids().unwrap_or_default());
+        let pids = stopped
+            .as_ref()
+            .map(|stopped| stopped.pids().unwrap_or_default());
         match pids.is_some_and(|pids| pids.contains(&pid)) {
             true => Stop::Ours,
             false => Stop::Foreign,

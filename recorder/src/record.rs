@@ -12,7 +12,7 @@ use diffkeeper_store::{Store, StoreError};
 
 use crate::baseline::{self, BaselineError, Progress};
 use crate::host;
-use crate::launch::{self, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
+use crate::launch::{self, Caller, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
 use crate::pipeline::Control;
 use crate::priority::lower_this_thread;
 use crate::recording::Recording;
@@ -86,7 +86,9 @@ pub enum RecordError {
 /// What kept the recording from beginning. Faults after that stand in the outcome.
 pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, RecordError> {
     let prepared = launch::prepare()?;
-    launch::check(options.argv.first().map_or(OsStr::new(""), |arg| arg))?;
+    let caller = Caller::under_sudo();
+    let program = options.argv.first().map_or(OsStr::new(""), |arg| arg);
+    launch::check(program, caller.as_ref())?;
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
     tier::check(options.backend)?;
@@ -105,7 +107,7 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let recorded = with_store(
         &store,
         source,
-        (options, scope, session),
+        (options, scope, session, caller.clone()),
         prepared,
         channels,
         progress,
@@ -122,13 +124,16 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
         progress.fault(&error.to_string());
         outcome.faults.push(error.to_string());
     }
+    if let Some(Err(error)) = caller.map(|caller| caller.own(&options.state_dir)) {
+        progress.fault(&format!("the trace stays the superuser's: {error}"));
+    }
     Ok(outcome)
 }
 
 fn with_store(
     store: &Store,
     source: &mut dyn Source,
-    (options, scope, mut session): (&Options, Arc<Scope>, Session),
+    (options, scope, mut session, caller): (&Options, Arc<Scope>, Session, Option<Caller>),
     prepared: Prepared,
     channels: Channels,
     progress: &dyn Progress,
@@ -146,7 +151,8 @@ fn with_store(
         }
     };
     let control = channels.control.clone();
-    let mut running = match spawn(prepared, options, (control, source.held())) {
+    let uid = caller.as_ref().map(Caller::uid);
+    let mut running = match spawn(prepared, options, (control, source.held(), caller)) {
         Ok(running) => running,
         Err(error) => {
             let status = ExitStatus::Code(i32::from(error.exit_code()));
@@ -159,7 +165,8 @@ fn with_store(
     if let Err(error) = begun {
         progress.fault(&error.to_string());
     }
-    let process = host::command(running.pid(), &options.argv);
+    let mut process = host::command(running.pid(), &options.argv);
+    process.uid = uid.unwrap_or(process.uid);
     let run = Run {
         source,
         progress,
@@ -198,7 +205,7 @@ fn anchor(
 fn spawn(
     prepared: Prepared,
     options: &Options,
-    (control, held): (Sender<Control>, HeldBack),
+    (control, held, caller): (Sender<Control>, HeldBack, Option<Caller>),
 ) -> Result<Running, LaunchError> {
     let output = if options.output {
         OutputMode::Tee(tee(control))
@@ -210,6 +217,7 @@ fn spawn(
         cwd: None,
         output,
         held,
+        caller,
     })
 }
 

@@ -118,9 +118,7 @@ fn receive(socket: &UnixStream) -> io::Result<Stopped> {
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     let into = &mut [IoSliceMut::new(&mut byte)];
-    rustix::io::retry_on_intr(|| {
-        recvmsg(socket, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-    })?;
+    rustix::io::retry_on_intr(|| recvmsg(socket, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
     let fd = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
@@ -149,6 +147,9 @@ fn continue_all(stopped: &mut Stopped, last: bool) {
 /// Whether a process is stopped or traced: then it continues nobody.
 fn is_stopped(pid: rustix::process::Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let after = stat.as_deref().ok().and_then(|stat| stat.rsplit(") ").next());
+    let after = stat
+        .as_deref()
+        .ok()
+        .and_then(|stat| stat.rsplit(") ").next());
     after.is_some_and(|after| after.starts_with(['T', 't']))
 }

@@ -92,7 +92,10 @@ impl<'a> Bar<'a> {
 impl Progress for Bar<'_> {
     fn backend(&self, backend: model::Backend, reason: &str) {
         let word = backend.word();
-        note(self.config, format_args!("diffkeeper: backend {word}: {reason}"));
+        note(
+            self.config,
+            format_args!("diffkeeper: backend {word}: {reason}"),
+        );
     }
 
     fn baseline(&self, files: u64, bytes: u64) {

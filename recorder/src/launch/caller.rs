@@ -117,7 +117,12 @@ fn groups_of(user: &OsStr, gid: Gid) -> Vec<Gid> {
     let mut count = libc::c_int::try_from(groups.len()).unwrap_or(0);
     // SAFETY: the name ends with a NUL, and there is room for `count` groups.
     let got = unsafe {
-        libc::getgrouplist(name.as_ptr(), gid.as_raw(), groups.as_mut_ptr(), &raw mut count)
+        libc::getgrouplist(
+            name.as_ptr(),
+            gid.as_raw(),
+            groups.as_mut_ptr(),
+            &raw mut count,
+        )
     };
     match usize::try_from(count) {
         Ok(count) if got >= 0 => {

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::caller::Caller;
 use super::inherited::{Blocked, Inherited};
 use super::output::Ends;
 use super::{LaunchError, Start};
@@ -36,7 +37,7 @@ pub(super) struct Handled<'a> {
 /// Starts `argv` in `cwd`, with its output going to `ends` if given. Returns after the `execve`.
 pub(super) fn start(
     argv: &[OsString],
-    cwd: Option<&Path>,
+    (cwd, caller): (Option<&Path>, Option<&Caller>),
     ends: Option<Ends>,
     handled: &Handled<'_>,
 ) -> Result<(Pid, Start), LaunchError> {
@@ -54,9 +55,12 @@ pub(super) fn start(
         command.stdout(Stdio::from(ends.stdout));
         command.stderr(Stdio::from(ends.stderr));
     }
-    fork(command, handled).map_err(|fault| match fault {
+    if let Some(caller) = caller {
+        command.env_clear().envs(caller.env().iter().cloned());
+    }
+    fork(command, caller.cloned(), handled).map_err(|fault| match fault {
         Fault::Setup(source) => LaunchError::setup("start the command")(source),
-        Fault::Spawn(source) => classify(program, cwd, source),
+        Fault::Spawn(source) => classify(program, (cwd, caller), source),
     })
 }
 
@@ -80,14 +84,23 @@ impl From<rustix::io::Errno> for Fault {
     }
 }
 
-fn fork(mut command: process::Command, handled: &Handled<'_>) -> Result<(Pid, Start), Fault> {
+fn fork(
+    mut command: process::Command,
+    caller: Option<Caller>,
+    handled: &Handled<'_>,
+) -> Result<(Pid, Start), Fault> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     let blocked = Blocked::all().map_err(Fault::Setup)?;
     let inherited = blocked.inherited(handled.sigchld_ignored);
     let caught = handled.caught.to_vec();
     // SAFETY: the closure runs in the forked child and makes only async-signal-safe system calls
     // on what was allocated before the fork.
-    unsafe { command.pre_exec(move || last_steps(&write, &inherited, &caught)) };
+    unsafe {
+        command.pre_exec(move || {
+            last_steps(&write, &inherited, &caught)?;
+            caller.as_ref().map_or(Ok(()), Caller::become_them)
+        })
+    };
     let child = command.spawn().map_err(Fault::Spawn)?;
     drop(blocked);
     // Closes the command's ends of the tee here, and our write end of the start pipe.
@@ -122,10 +135,14 @@ fn read_start(pipe: &OwnedFd) -> rustix::io::Result<Start> {
 
 /// As bash reports it: a command that exists and fails to execute is 126, whatever the errno; in
 /// particular ENOENT for a script whose interpreter is missing.
-fn classify(program: &OsStr, cwd: Option<&Path>, source: io::Error) -> LaunchError {
+fn classify(
+    program: &OsStr,
+    (cwd, caller): (Option<&Path>, Option<&Caller>),
+    source: io::Error,
+) -> LaunchError {
     let command = program.to_owned();
     match source.raw_os_error() {
-        Some(libc::ENOENT) if !exists(program, cwd) => LaunchError::NotFound { command },
+        Some(libc::ENOENT) if !exists(program, cwd, caller) => LaunchError::NotFound { command },
         None | Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
             LaunchError::setup("start the command")(source)
         }
@@ -133,7 +150,7 @@ fn classify(program: &OsStr, cwd: Option<&Path>, source: io::Error) -> LaunchErr
     }
 }
 
-fn exists(program: &OsStr, cwd: Option<&Path>) -> bool {
+fn exists(program: &OsStr, cwd: Option<&Path>, caller: Option<&Caller>) -> bool {
     let from = cwd.unwrap_or(Path::new(""));
     if program.is_empty() {
         return false;
@@ -141,6 +158,7 @@ fn exists(program: &OsStr, cwd: Option<&Path>) -> bool {
     if program.as_bytes().contains(&b'/') {
         return from.join(program).exists();
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = || std::env::var_os("PATH").unwrap_or_default();
+    let path = caller.map_or_else(own, Caller::path);
     std::env::split_paths(&path).any(|dir| from.join(dir).join(program).is_file())
 }

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::LaunchError;
+use super::{Caller, LaunchError};
 
 /// Where `execvp` looks without a `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Whether the program of a command is there and may be executed, looked up as `execvp`
-/// does.
+/// does, in the `PATH` of whoever it is to run as.
 ///
 /// # Errors
 /// [`LaunchError::NotFound`] or [`LaunchError::NotExecutable`].
-pub fn check(program: &OsStr) -> Result<(), LaunchError> {
+pub fn check(program: &OsStr, caller: Option<&Caller>) -> Result<(), LaunchError> {
     let mut refused = None;
-    for candidate in candidates(program) {
+    for candidate in candidates(program, caller) {
         match executable(&candidate) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -35,11 +35,15 @@ pub fn check(program: &OsStr) -> Result<(), LaunchError> {
     })
 }
 
-fn candidates(program: &OsStr) -> Vec<PathBuf> {
+fn candidates(program: &OsStr, caller: Option<&Caller>) -> Vec<PathBuf> {
     if program.is_empty() || program.as_bytes().contains(&b'/') {
         return vec![program.into()];
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = match caller {
+        Some(caller) => Some(caller.path()).filter(|path| !path.is_empty()),
+        None => std::env::var_os("PATH"),
+    };
+    let path = path.unwrap_or_else(|| DEFAULT_PATH.into());
     std::env::split_paths(&path)
         .map(|dir| dir.join(program))
         .collect()
@@ -59,15 +63,15 @@ mod tests {
 
     #[test]
     fn what_is_there_is_told_from_what_is_not() {
-        assert!(check("sh".as_ref()).is_ok());
-        assert!(check("/bin/sh".as_ref()).is_ok());
-        let missing = check("no-such-command-anywhere".as_ref());
+        assert!(check("sh".as_ref(), None).is_ok());
+        assert!(check("/bin/sh".as_ref(), None).is_ok());
+        let missing = check("no-such-command-anywhere".as_ref(), None);
         assert!(matches!(missing, Err(LaunchError::NotFound { .. })));
-        let missing = check("".as_ref());
+        let missing = check("".as_ref(), None);
         assert!(matches!(missing, Err(LaunchError::NotFound { .. })));
-        let data = check("/etc/passwd".as_ref());
+        let data = check("/etc/passwd".as_ref(), None);
         assert!(matches!(data, Err(LaunchError::NotExecutable { .. })));
-        let dir = check("/".as_ref());
+        let dir = check("/".as_ref(), None);
         assert!(matches!(dir, Err(LaunchError::NotExecutable { .. })));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The command gets the recorder's own user, environment, working directory, terminal, open
 //! descriptors, umask, limits, signal mask and signal dispositions, and stays in the recorder's
-//! process group, so that a shell's job control treats both as one job. The recorder outlives it
+//! process group, so that a shell's job control treats both as one job. Under `sudo` it gets the
+//! user and the environment of the [`Caller`] instead. The recorder outlives it
 //! and passes its exit status on.
 //!
 //! ```text
@@ -15,6 +16,7 @@
 //! stdout and stderr are FIFOs. If the recorder is killed the command goes on undisturbed, except
 //! that a teed stdout or stderr then has no reader.
 
+mod caller;
 mod child;
 mod fifo;
 mod find;
@@ -33,6 +35,7 @@ use std::time::SystemTime;
 use rustix::process::Pid;
 
 pub use crate::held::HeldBack;
+pub use caller::Caller;
 pub use find::check;
 pub use output::{Order, OutputReport, Stream};
 pub use wait::ExitStatus;
@@ -60,6 +63,8 @@ pub struct Command {
     pub output: OutputMode,
     /// Whom the recorder stops for a while itself.
     pub held: HeldBack,
+    /// As whom it runs, if not as the recorder.
+    pub caller: Option<Caller>,
 }
 
 /// Why a command did not start.
@@ -168,7 +173,13 @@ impl Prepared {
             }
         };
         let (pid, started) = self.signals.handing_over(|handled| {
-            child::start(&command.argv, command.cwd.as_deref(), ends, handled)
+            let caller = command.caller.as_ref();
+            child::start(
+                &command.argv,
+                (command.cwd.as_deref(), caller),
+                ends,
+                handled,
+            )
         })?;
         // Without a thread the read ends close: the command's next write would fail, so this is
         // the one fault of the tee that the command could see.

@@ -80,6 +80,7 @@ fn main() {
         cwd: options.cwd.map(Into::into),
         output,
         held: launch::HeldBack::default(),
+        caller: None,
     };
     let mut running = prepared.spawn(command).unwrap_or_else(|error| {
         eprintln!("launch-driver: {error}");
