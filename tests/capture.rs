@@ -1,5 +1,7 @@
 //! The kernel tier through the binary: every write is a state of its own, in the order of the
 //! kernel, with the process that made it. Needs root, BTF and an ext4 below `target/`.
+//!
+//! `DIFFKEEPER_TEST_WRITES` (250) is how often each of 8 threads writes.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -11,8 +13,9 @@
 mod common;
 
 use std::path::Path;
+use std::process::Command;
 
-use common::{Env, demo, run, tracepoints};
+use common::{Env, demo, knob, missing, run, skip, tracepoints};
 use diffkeeper_demo::overwriting::{Plan, apply};
 use diffkeeper_demo::rng::Rng;
 use serde_json::Value;
@@ -130,7 +133,7 @@ fn concurrent_writers_leave_the_same_file(sync: bool) {
     let Some(env) = tracepoints() else { return };
     let plan = Plan {
         seed: 3,
-        writes: 250,
+        writes: knob("DIFFKEEPER_TEST_WRITES", 250),
         threads: 8,
         span: 200_000,
         longest: 3000,
@@ -138,7 +141,7 @@ fn concurrent_writers_leave_the_same_file(sync: bool) {
     };
     overwrite(&env, &plan);
     let writes = writes(&env);
-    assert_eq!(writes.len(), 2000);
+    assert_eq!(writes.len() as u64, 8 * plan.writes);
     let last = shown(&env, writes.last().unwrap());
     assert!(last == read(&env.tree().join("file")), "the final image");
 }
@@ -177,4 +180,139 @@ fn who_did_what_is_told() {
     assert_eq!(told("op:write"), ["write d/a sh", "write b cat"]);
     assert_eq!(told("op:read"), ["read b sh"]);
     assert_eq!(told("op:gap"), Vec::<String>::new());
+}
+
+/// A process that executes one program after the other is each of them in turn.
+#[test]
+fn each_program_of_a_process_has_facts_of_its_own() {
+    let Some(env) = tracepoints() else { return };
+    let script = "echo 1 > a; exec tail -c 1 a";
+    record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
+    let comms = |filter: &str| {
+        let events = env.timeline(&["--filter", filter]);
+        let comm = |event: &Value| event["comm"].as_str().unwrap_or_default().to_owned();
+        events.iter().map(comm).collect::<Vec<_>>()
+    };
+    assert_eq!(comms("op:write"), ["sh"]);
+    assert_eq!(comms("op:read"), ["tail"]);
+    assert_eq!(comms("op:exec"), ["sh", "tail"]);
+    assert_eq!(comms("op:exit"), ["tail"]);
+    assert_eq!(comms("ancestor:sh op:read"), ["tail"]);
+    let processes = env.json("processes", &[]);
+    let [shell, tail] = processes.as_slice() else {
+        panic!("{processes:?}");
+    };
+    assert_eq!(shell["pid"], tail["pid"]);
+    assert_eq!(
+        tail["exe"].as_str().unwrap().rsplit('/').next(),
+        Some("tail")
+    );
+    assert_eq!(tail["argv"][1], "-c");
+    assert_eq!((&shell["exit"], &tail["exit"]), (&0.into(), &0.into()));
+    assert!(tail.get("ppid").is_none(), "{tail}");
+}
+
+/// A shell script as root, in namespaces of its own, with `$EXE` and `$STATE`.
+fn unshared(env: &Env, flags: &[&str], script: &str) -> Option<common::Run> {
+    if let Some(program) = missing(&["unshare"]) {
+        skip(&format!("{program} is not installed"));
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    common::clean(&mut command);
+    command.args(flags).args(["--", "sh", "-ec", script]);
+    command.env("EXE", common::EXE).env("STATE", env.state());
+    Some(run(command.current_dir(env.tree())))
+}
+
+#[test]
+fn a_pid_namespace_is_recorded_by_its_own_numbers() {
+    let Some(env) = tracepoints() else { return };
+    let script = "$EXE record --backend tracepoint --state-dir $STATE -- \
+        sh -c 'echo $$ > pid; cat pid | cat'";
+    let Some(done) = unshared(&env, &["-pf", "--mount-proc"], script) else {
+        return;
+    };
+    done.expect(0);
+    let writes = env.timeline(&["--filter", "op:write"]);
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0]["pid"].to_string(), done.out().trim());
+    let reads = env.timeline(&["--filter", "op:read"]);
+    assert!(!reads.is_empty());
+    assert!(reads.iter().all(|read| read["comm"] == "cat"), "{reads:?}");
+}
+
+/// Below one root: a tmpfs, and another directory of the same ext4.
+#[test]
+fn several_file_systems_below_one_root() {
+    let Some(env) = tracepoints() else { return };
+    let script = "mkdir tm bind ../other; mount -t tmpfs none tm; mount --bind ../other bind
+        $EXE record --backend tracepoint --state-dir $STATE -- sh -c '
+            echo 1 > tm/a; echo 22 > tm/a; mv tm/a tm/b; mkdir tm/d
+            echo 3 > bind/c; echo 4 > ../other/d; mv bind/c bind/e'
+        $EXE export --state-dir $STATE --out ../out; diff -r . ../out";
+    let Some(done) = unshared(&env, &["-m"], script) else {
+        return;
+    };
+    done.expect(0);
+    assert_eq!(env.timeline(&["--filter", "op:gap"]), Vec::<Value>::new());
+    let known = env.timeline(&["--filter", "op:write path:bind/** provenance:captured"]);
+    assert_eq!(known.len(), 2);
+    let seen = env.timeline(&["--filter", "op:write,create path:tm/**"]);
+    assert!(!seen.is_empty());
+    assert!(
+        seen.iter().all(|event| event["provenance"] == "observed"),
+        "{seen:?}"
+    );
+}
+
+/// Elsewhere than on ext4 a file is observed when it is closed.
+#[test]
+fn tmpfs_is_observed_at_close() {
+    let Some(env) = tracepoints() else { return };
+    let script = "mkdir tm; mount -t tmpfs none tm; cd tm
+        $EXE record --backend tracepoint --state-dir $STATE -- sh -c '
+            for i in 1 2 3 4 5 6 7 8 9; do echo $i$i > f; sleep 0.05; done
+            mkdir d; mv f d/g; ln d/g h; ln -s i d/l; chmod 600 h; truncate -s 100 h
+            touch -d 2001-01-01 d; cp h d/i; rm d/g'
+        $EXE export --state-dir $STATE --out ../../out; diff -r . ../../out
+        stat -c '%n %a %Y %s' h d/i d/l; cd ../../out; stat -c '%n %a %Y %s' h d/i d/l";
+    let Some(done) = unshared(&env, &["-m"], script) else {
+        return;
+    };
+    done.expect(0);
+    let out = done.out();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[..3], lines[3..], "{out}");
+    assert_eq!(env.timeline(&["--filter", "op:gap"]), Vec::<Value>::new());
+    for n in 1..=9 {
+        let content = format!("op:write,create content:{n}{n} provenance:observed");
+        let found = env.timeline(&["--filter", &content]);
+        assert!(!found.is_empty(), "{n}");
+    }
+}
+
+#[test]
+fn auto_takes_the_best_that_works_and_says_why() {
+    let Some(env) = tracepoints() else { return };
+    let script = "$EXE record --state-dir $STATE -- true";
+    let Some(done) = unshared(&env, &["-m"], script) else {
+        return;
+    };
+    done.expect(0);
+    assert!(done.err().contains("backend tracepoint: "), "{done}");
+    if let Some(program) = missing(&["setpriv"]) {
+        return skip(&format!("{program} is not installed"));
+    }
+    let script = format!("setpriv --bounding-set=-bpf,-perfmon,-sys_admin {script}");
+    let done = unshared(&env, &["-m"], &script).unwrap();
+    done.expect(0);
+    for part in ["backend notify: ", "CAP_BPF", "sudo"] {
+        assert!(done.err().contains(part), "{part}: {done}");
+    }
+    let script = "mkdir tm; mount -t tmpfs none tm; cd tm; $EXE record --state-dir $STATE -- true";
+    let done = unshared(&env, &["-m"], script).unwrap();
+    done.expect(0);
+    assert!(done.err().contains("backend notify: "), "{done}");
+    assert!(done.err().contains("tm is not all on ext4"), "{done}");
 }

@@ -336,7 +336,8 @@ impl Recording<'_> {
         Ok(())
     }
 
-    fn look_again(&mut self, file: FileId) -> Result<(), StoreError> {
+    /// Looks at a file under whichever name leads to it.
+    pub(crate) fn look_again(&mut self, file: FileId) -> Result<(), StoreError> {
         let Some(known) = self.tree.get(file) else {
             return Ok(());
         };

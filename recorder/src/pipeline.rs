@@ -120,8 +120,9 @@ impl<'r, 's> Pipeline<'r, 's> {
         };
         self.recording.writer.process(COMMAND, &ended);
         let time = self.recording.timestamp(monotonic);
+        let command = self.recording.command_now();
         self.recording
-            .emit_of(COMMAND, time, Op::Exit(status))
+            .emit_of(command, time, Op::Exit(status))
             .map(drop)
     }
 

@@ -17,7 +17,7 @@ use crate::scope::Scope;
 pub(crate) struct Tree {
     scope: Arc<Scope>,
     files: HashMap<FileId, Known>,
-    idents: HashMap<NodeIdent, FileId>,
+    idents: BTreeMap<NodeIdent, FileId>,
     next: u64,
 }
 
@@ -59,7 +59,7 @@ impl Tree {
         let mut tree = Self {
             scope,
             files: HashMap::new(),
-            idents: HashMap::new(),
+            idents: BTreeMap::new(),
             next: FileId::TOP.0,
         };
         tree.insert(top);
@@ -98,6 +98,17 @@ impl Tree {
     /// The file the kernel knows by this identity.
     pub(crate) fn by_ident(&self, ident: &NodeIdent) -> Option<FileId> {
         self.idents.get(ident).copied()
+    }
+
+    /// The last file that the kernel knew by this number, whatever its generation.
+    pub(crate) fn by_number(&self, dev: u64, ino: u64) -> Option<FileId> {
+        let of = |generation| NodeIdent {
+            dev,
+            ino,
+            generation,
+        };
+        let found = self.idents.range(of(0)..=of(u64::MAX)).next_back();
+        found.map(|(_, file)| *file)
     }
 
     pub(crate) fn child(&self, place: &Place) -> Option<FileId> {

@@ -56,11 +56,15 @@ impl Recording<'_> {
                 self.unseen(file);
                 Ok(())
             }
+            What::Truncate { .. } | What::Fallocate { .. } if super::is_foreign(&inode) => {
+                self.observe(file)
+            }
             What::Truncate { .. } => self.resized(file, record.time, &inode),
             What::Fallocate {
                 mode, offset, len, ..
             } => self.allocated(file, record.time, &inode, (mode, offset, len)),
             What::Dirty { reason, .. } => self.dirtied(file, reason),
+            What::Close { written: true, .. } if super::is_foreign(&inode) => self.observe(file),
             What::Close { written: true, .. } => {
                 self.captured.checks.0.entry(file).or_default();
                 Ok(())
@@ -226,6 +230,15 @@ impl Recording<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where no write is captured, the content is what a read at the close finds.
+    fn observe(&mut self, file: FileId) -> Result<(), StoreError> {
+        let actor = self.actor.take();
+        self.deferred.insert(file, Instant::now());
+        let done = self.look_again(file);
+        self.actor = actor;
+        done
     }
 
     /// The content changed and its bytes were not seen: it has to be read.

@@ -19,6 +19,9 @@ use self::processes::Processes;
 use crate::recording::Recording;
 use crate::tree::blank;
 
+/// The number of the file system in statfs(2).
+const EXT4: u32 = 0xef53;
+
 /// What has to be kept between records.
 #[derive(Default)]
 pub(crate) struct Captured {
@@ -99,9 +102,13 @@ impl Recording<'_> {
         }
     }
 
-    /// The file of the tree that an inode is.
+    /// The file of the tree that an inode is. Elsewhere than on ext4 the kernel's side does
+    /// not tell the generation.
     fn known(&self, inode: &Inode) -> Option<FileId> {
-        self.tree.by_ident(&ident(inode))
+        match is_foreign(inode) {
+            true => self.tree.by_number(inode.dev, inode.ino),
+            false => self.tree.by_ident(&ident(inode)),
+        }
     }
 
     /// Where a record happened, for those that tell names.
@@ -143,6 +150,11 @@ const fn subject(what: &What<'_>) -> Option<Inode> {
         | What::Close { inode, .. } => Some(*inode),
         _ => None,
     }
+}
+
+/// Whether it lies on a file system that has no hooks under its locks.
+const fn is_foreign(inode: &Inode) -> bool {
+    inode.magic != EXT4
 }
 
 fn ident(inode: &Inode) -> NodeIdent {

@@ -36,6 +36,7 @@ pub(super) fn places<'a>(what: &What<'a>) -> [Option<Named<'a>>; 2] {
 impl Recording<'_> {
     pub(super) fn of_names(&mut self, record: &Record<'_>) -> Result<(), StoreError> {
         match record.what {
+            What::Create(entry) if !record.ordered => self.told_late(&entry),
             What::Create(entry) | What::Mkdir(entry) | What::Mknod(entry) => {
                 self.came(record.time, &entry, &[])
             }
@@ -307,8 +308,19 @@ impl Recording<'_> {
         self.emit(time, Some(file), op, changes).map(drop)
     }
 
-    /// Something known by path only: the filesystem is asked.
+    /// A file that was made some time before: others may have written to it since.
+    fn told_late(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        let Some(place) = self.place_of(entry.parent, entry.name) else {
+            return Ok(());
+        };
+        self.actor = None;
+        self.look_if_there(&place, Reading::IfChanged).map(drop)
+    }
+
+    /// Something known by path only: the filesystem is asked. Whose doing that is which is
+    /// found there, nobody knows.
     fn at(&mut self, at: &At<'_>) -> Result<(), StoreError> {
+        self.actor = None;
         self.look_at(at.dir, at.path)?;
         match at.op {
             AtOp::Rename | AtOp::Link => self.look_at(at.other_dir, at.other_path),

@@ -17,6 +17,8 @@ use crate::recording::Recording;
 #[derive(Default)]
 pub(super) struct Processes {
     alive: HashMap<u32, Known>,
+    /// What the command has become by executing further programs.
+    command: Option<ProcessId>,
     last: u32,
     /// What CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC by, ns.
     ahead: Option<u64>,
@@ -29,17 +31,29 @@ struct Known {
     process: Process,
     /// It descends from the command.
     kin: bool,
+    /// Something was told of it since it last executed a program.
+    acted: bool,
+    /// What it was before it executed another program.
+    former: Vec<(ProcessId, Process)>,
+}
+
+impl Known {
+    const fn new(id: ProcessId, start: u64, process: Process, kin: bool) -> Self {
+        Self {
+            id,
+            start,
+            process,
+            kin,
+            acted: false,
+            former: Vec::new(),
+        }
+    }
 }
 
 impl Recording<'_> {
     /// The command's process, before its first record.
     pub(crate) fn know_command(&mut self, process: &Process) {
-        let known = Known {
-            id: COMMAND,
-            start: 0,
-            process: process.clone(),
-            kin: true,
-        };
+        let known = Known::new(COMMAND, 0, process.clone(), true);
         self.captured.processes.last = COMMAND.0;
         self.captured.processes.alive.insert(process.pid, known);
     }
@@ -64,6 +78,7 @@ impl Recording<'_> {
                 known.start = task.start;
             }
             if known.start == task.start {
+                known.acted = true;
                 return known.id;
             }
         }
@@ -71,17 +86,17 @@ impl Recording<'_> {
         self.enter(task, process, false)
     }
 
+    /// What the command is by now.
+    pub(crate) fn command_now(&self) -> ProcessId {
+        self.captured.processes.command.unwrap_or(COMMAND)
+    }
+
     fn enter(&mut self, task: &Task, process: Process, kin: bool) -> ProcessId {
         let processes = &mut self.captured.processes;
         processes.last = processes.last.max(COMMAND.0) + 1;
         let id = ProcessId(processes.last);
         self.writer.process(id, &process);
-        let known = Known {
-            id,
-            start: task.start,
-            process,
-            kin,
-        };
+        let known = Known::new(id, task.start, process, kin);
         processes.alive.insert(task.pid, known);
         id
     }
@@ -137,23 +152,36 @@ impl Recording<'_> {
         self.enter(child, Process { start, ..process }, true);
     }
 
+    /// Another program: the same process with facts of its own, below what it was before if
+    /// that has done anything.
     fn executed(&mut self, record: &Record<'_>, exec: &Exec<'_>) -> Result<(), StoreError> {
         let cwd = exec
             .cwd
             .and_then(|inode| self.tree.path(self.known(&inode)?));
-        let Some(known) = self.captured.processes.alive.get_mut(&record.task.pid) else {
+        let time = self.timestamp(record.time);
+        let processes = &mut self.captured.processes;
+        let Some(known) = processes.alive.get_mut(&record.task.pid) else {
             return Ok(());
         };
         let first = known.start == 0 && known.id == COMMAND;
         known.start = record.task.start;
-        let link = fs::read_link(format!("/proc/{}/exe", record.task.pid));
+        if std::mem::replace(&mut known.acted, true) {
+            processes.last += 1;
+            let next = Process {
+                parent: Some(known.id),
+                start: time,
+                ..known.process.clone()
+            };
+            let former = std::mem::replace(&mut known.process, next);
+            known.former.push((known.id, former));
+            if known.id == processes.command.unwrap_or(COMMAND) {
+                processes.command = Some(ProcessId(processes.last));
+            }
+            known.id = ProcessId(processes.last);
+        }
         let process = &mut known.process;
         process.comm = exec.comm.to_vec();
-        process.exe = match link {
-            // Unless it has gone on to another program by now, which is told next.
-            Ok(path) if path.file_name().is_some() => path.into_os_string().into_vec(),
-            _ => exec.filename.to_vec(),
-        };
+        process.exe = exe_of(record.task.pid).unwrap_or_else(|| exec.filename.to_vec());
         process.argv = arguments(exec.argv);
         process.uid = exec.uid;
         if let Some(cwd) = cwd {
@@ -165,7 +193,6 @@ impl Recording<'_> {
             // The pipeline has told of the command itself.
             return Ok(());
         }
-        let time = self.timestamp(record.time);
         self.emit_of(id, time, Op::Exec).map(drop)
     }
 
@@ -173,16 +200,19 @@ impl Recording<'_> {
         let Some(mut known) = self.captured.processes.alive.remove(&record.task.pid) else {
             return Ok(());
         };
-        if known.id == COMMAND {
-            // Whoever waits for it tells its end.
-            return Ok(());
-        }
         let status = match status & 0x7f {
             0 => ExitStatus::Code(i32::try_from(status >> 8 & 0xff).unwrap_or(0)),
             signal => ExitStatus::Signal(i32::try_from(signal).unwrap_or(0)),
         };
-        known.process.exit = Some(status);
-        self.writer.process(known.id, &known.process);
+        known.former.push((known.id, known.process));
+        for (id, process) in &mut known.former {
+            process.exit = Some(status);
+            self.writer.process(*id, process);
+        }
+        if known.id == self.command_now() {
+            // Whoever waits for it tells its end.
+            return Ok(());
+        }
         let time = self.timestamp(record.time);
         self.emit_of(known.id, time, Op::Exit(status)).map(drop)
     }
@@ -193,10 +223,12 @@ impl Recording<'_> {
         stream: Printed,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let known = self.captured.processes.alive.get(&record.task.pid);
-        let Some(id) = known.filter(|known| known.kin).map(|known| known.id) else {
+        let known = self.captured.processes.alive.get_mut(&record.task.pid);
+        let Some(known) = known.filter(|known| known.kin) else {
             return Ok(());
         };
+        known.acted = true;
+        let id = known.id;
         let stream = match stream {
             Printed::Stdout => Stream::Stdout,
             Printed::Stderr => Stream::Stderr,
@@ -208,6 +240,14 @@ impl Recording<'_> {
         }
         Ok(())
     }
+}
+
+/// The program, unless the process has gone on to another one by now, which is told next.
+fn exe_of(pid: u32) -> Option<Vec<u8>> {
+    let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    path.file_name()
+        .is_some()
+        .then(|| path.into_os_string().into_vec())
 }
 
 /// Arguments that each end with a NUL.

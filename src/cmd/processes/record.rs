@@ -10,6 +10,23 @@ use crate::json::Object;
 use crate::processes::Processes;
 use crate::trace;
 
+/// The pid of the process above; what a process was before it executed another program is
+/// itself. A trace may hold a circle.
+fn parent_of(processes: &Processes<'_>, process: &Process) -> Result<Option<u32>, StoreError> {
+    const PROGRAMS: usize = 1000;
+    let mut next = process.parent;
+    for _ in 0..PROGRAMS {
+        let Some(above) = next.map(|id| processes.get(id)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        if above.pid != process.pid {
+            return Ok(Some(above.pid));
+        }
+        next = above.parent;
+    }
+    Ok(None)
+}
+
 /// The object of a process.
 ///
 /// # Errors
@@ -19,8 +36,7 @@ pub(super) fn object(
     processes: &Processes<'_>,
     (member, process): (&Member, &Process),
 ) -> Result<Object, StoreError> {
-    let parent = member.parent.map(|id| processes.get(id)).transpose()?;
-    let parent = parent.flatten().map(|parent| parent.pid);
+    let parent = parent_of(processes, process)?;
     let mut object = Object::default();
     object
         .set("session", reader.session().id.0)
