@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Write the tree as it was into a new directory
     Export(Export),
+    /// Make a directory be the tree as it was
+    Restore(Restore),
     /// List the recorded sessions
     Sessions(Listing),
     /// List the processes of a session as a tree, with what each one wrote
@@ -267,6 +269,33 @@ pub(crate) struct Export {
     /// Only what matches, with the directories above it
     #[arg(long, value_name = "GLOB")]
     pub(crate) path: Option<OsString>,
+}
+
+/// `restore`
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// The directory; made if it is not there. Files that are right stay as they are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// The instant
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "latest",
+        allow_hyphen_values = true
+    )]
+    pub(crate) time: String,
+    /// Only show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove what the trace does not hold, apart from what its recording left out
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// List the plan, one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A plain listing.

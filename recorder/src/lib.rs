@@ -20,6 +20,7 @@ mod reconcile;
 mod record;
 mod recording;
 mod refinery;
+mod restoring;
 mod run;
 mod scan;
 pub mod scope;
@@ -30,6 +31,7 @@ pub mod watchdog;
 
 pub use baseline::Progress;
 pub use record::{Options, Outcome, RecordError, record};
+pub use restoring::Spared;
 
 #[cfg(test)]
 mod tests;

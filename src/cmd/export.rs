@@ -30,7 +30,7 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     let options = Options {
         paths: args.path.as_deref().map(glob).transpose()?,
     };
-    refuse_inside(&args.out, &config.state_dir)?;
+    refuse_inside("--out", &args.out, &config.state_dir)?;
     let store = trace::open(config, "export")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
 }
 
 /// The state directory holds the trace and nothing else.
-fn refuse_inside(out: &Path, state_dir: &Path) -> Result<(), CliError> {
+pub(super) fn refuse_inside(option: &str, out: &Path, state_dir: &Path) -> Result<(), CliError> {
     let Ok(state_dir) = state_dir.canonicalize() else {
         return Ok(());
     };
@@ -58,7 +58,7 @@ fn refuse_inside(out: &Path, state_dir: &Path) -> Result<(), CliError> {
         dir.canonicalize().ok()
     });
     if there.is_some_and(|there| there.starts_with(&state_dir)) {
-        let text = format!("--out {} is inside the state directory", path_text(out));
+        let text = format!("{option} {} is inside the state directory", path_text(out));
         return Err(CliError::usage(text).hint("name a directory elsewhere"));
     }
     Ok(())
@@ -84,15 +84,9 @@ fn tell(
 ) {
     let damage = snapshot.damage().iter();
     let damage = damage.map(|(path, why)| format!("{}: {why}", escape(path)));
-    let left_out = report.left_out.iter();
-    let left_out = left_out.map(|LeftOut { path, why }| format!("{}: {why}", escape(path)));
+    let left_out = report.left_out.iter().map(ToString::to_string);
     let all: Vec<String> = damage.chain(left_out).collect();
-    for line in all.iter().take(NAMED) {
-        warn(format_args!("left out: {line}"));
-    }
-    if let Some(more) = all.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        warn(format_args!("left out: {more} more"));
-    }
+    name_left_out(&all);
     warn_of_refusals(report);
     note(
         config,
@@ -110,7 +104,17 @@ fn tell(
     );
 }
 
-fn warn_of_refusals(report: &Report) {
+/// Names what was left out, one by one.
+pub(super) fn name_left_out(all: &[String]) {
+    for line in all.iter().take(NAMED) {
+        warn(format_args!("left out: {line}"));
+    }
+    if let Some(more) = all.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        warn(format_args!("left out: {more} more"));
+    }
+}
+
+pub(super) fn warn_of_refusals(report: &Report) {
     let refused = &report.refused;
     for (count, what) in [
         (refused.owners, "owner"),

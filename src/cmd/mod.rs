@@ -8,6 +8,7 @@ mod export;
 mod man;
 mod processes;
 mod record;
+mod restore;
 mod sessions;
 mod show;
 mod summary;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Show(args) => show::run(args, &config),
         Command::Diff(args) => diff::run(args, &config),
         Command::Export(args) => export::run(args, &config),
+        Command::Restore(args) => restore::run(args, &config),
         Command::Sessions(args) => sessions::run(*args, &config),
         Command::Summary(args) => summary::run(args, &config),
         Command::Processes(args) => processes::run(args, &config),

@@ -25,6 +25,7 @@ mod pending;
 pub mod policy;
 mod reader;
 mod refine;
+pub mod restore;
 pub mod size;
 mod snapshot;
 mod statedir;

@@ -87,6 +87,10 @@ impl StateDir {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn db(&self) -> PathBuf {
         self.path.join("db")
     }

@@ -19,7 +19,7 @@ const READER_PATIENCE: Duration = Duration::from_secs(3);
 /// One state directory, held by this process alone.
 pub struct Store {
     pub(crate) db: Db,
-    _dir: StateDir,
+    dir: StateDir,
 }
 
 impl Store {
@@ -50,7 +50,12 @@ impl Store {
 
     fn with(dir: StateDir) -> Result<Self, StoreError> {
         let db = Db::open(&dir.db())?;
-        Ok(Self { db, _dir: dir })
+        Ok(Self { db, dir })
+    }
+
+    /// Where it is.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// All sessions, oldest first.

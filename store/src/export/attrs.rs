@@ -39,7 +39,7 @@ impl AddAssign for Refusals {
 }
 
 /// What a new file gets without being told.
-pub(super) struct Defaults {
+pub(crate) struct Defaults {
     /// Owner and group, where they can be foretold.
     owner: Option<(u32, u32)>,
     /// Bits of a mode that creation drops.
@@ -49,7 +49,7 @@ pub(super) struct Defaults {
 impl Defaults {
     /// Asks the filesystem with a file that has no name. Reading the umask of the
     /// process would mean to change it under other threads.
-    pub(super) fn probe(top: &OwnedFd) -> Self {
+    pub(crate) fn probe(top: &OwnedFd) -> Self {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o777);
         let probe = rustix::fs::openat(top, ".", flags, mode).and_then(rustix::fs::fstat);
@@ -74,7 +74,7 @@ enum Target<'a> {
 
 /// Sets all attributes of an open file or directory. `created` is the mode a file was
 /// created with, if it was.
-pub(super) fn set(
+pub(crate) fn set(
     fd: BorrowedFd<'_>,
     entry: &Entry,
     defaults: &Defaults,
@@ -84,15 +84,16 @@ pub(super) fn set(
     set_all(&Target::Open(fd), entry, defaults, created, refused);
 }
 
-/// Sets all attributes of a node that was just created in `dir` and cannot be opened.
-pub(super) fn set_named(
-    dir: BorrowedFd<'_>,
+/// Sets all attributes of a node that was just created under a name in a directory and
+/// cannot be opened.
+pub(crate) fn set_named(
+    (dir, name): (BorrowedFd<'_>, &[u8]),
     entry: &Entry,
     defaults: &Defaults,
     created: Option<u32>,
     refused: &mut Refusals,
 ) {
-    let target = Target::Named(dir, entry.name());
+    let target = Target::Named(dir, name);
     set_all(&target, entry, defaults, created, refused);
 }
 

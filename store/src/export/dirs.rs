@@ -15,13 +15,13 @@ use super::ExportError;
 /// Descriptors a walk holds at most; deeper trees are walked again from the top.
 const HELD: usize = 64;
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
 /// `out` and a path of the trace, for messages.
-pub(super) fn join(out: &Path, path: &[u8]) -> PathBuf {
+pub(crate) fn join(out: &Path, path: &[u8]) -> PathBuf {
     if path.is_empty() {
         return out.to_owned();
     }
@@ -30,7 +30,25 @@ pub(super) fn join(out: &Path, path: &[u8]) -> PathBuf {
 
 /// Makes `out`, or takes it if it is an empty directory, and closes it to everybody else
 /// until its contents have their final owners and modes.
-pub(super) fn open_top(out: &Path) -> Result<OwnedFd, ExportError> {
+pub(crate) fn open_top(out: &Path) -> Result<OwnedFd, ExportError> {
+    let (top, _) = open_or_make(out)?;
+    let io = |error: Errno| ExportError::Io {
+        path: out.to_owned(),
+        source: error.into(),
+    };
+    for entry in Dir::read_from(&top).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Err(ExportError::NotEmpty(out.to_owned()));
+        }
+    }
+    close_to_others(&top);
+    Ok(top)
+}
+
+/// Opens `out`, which is made, open to nobody else, if it is not there; tells whether it
+/// was made.
+pub(crate) fn open_or_make(out: &Path) -> Result<(OwnedFd, bool), ExportError> {
     // Without a trailing slash, through which the kernel would follow a symlink.
     let out = out.components().as_path();
     let io = |error: Errno| ExportError::Io {
@@ -43,25 +61,16 @@ pub(super) fn open_top(out: &Path) -> Result<OwnedFd, ExportError> {
             source,
         })?;
     }
-    match rustix::fs::mkdir(out, Mode::from_raw_mode(0o700)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(io(error)),
-    }
-    let top = match rustix::fs::open(out, DIRECTORY, Mode::empty()) {
-        Ok(top) => top,
-        Err(Errno::NOTDIR | Errno::LOOP) => {
-            return Err(ExportError::NotADirectory(out.to_owned()));
-        }
+    let made = match rustix::fs::mkdir(out, Mode::from_raw_mode(0o700)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
         Err(error) => return Err(io(error)),
     };
-    for entry in Dir::read_from(&top).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            return Err(ExportError::NotEmpty(out.to_owned()));
-        }
+    match rustix::fs::open(out, DIRECTORY, Mode::empty()) {
+        Ok(top) => Ok((top, made)),
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(ExportError::NotADirectory(out.to_owned())),
+        Err(error) => Err(io(error)),
     }
-    close_to_others(&top);
-    Ok(top)
 }
 
 /// Best effort: a directory of somebody else is exported into as it is.
@@ -74,14 +83,14 @@ fn close_to_others(top: &OwnedFd) {
 
 /// Opens directories below `top`, cheaply when they are asked for in the order of the
 /// tree.
-pub(super) struct Walk<'t> {
+pub(crate) struct Walk<'t> {
     top: BorrowedFd<'t>,
     /// Open directories, each above the next.
     held: VecDeque<(Vec<u8>, OwnedFd)>,
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn new(top: &'t OwnedFd) -> Self {
+    pub(crate) fn new(top: &'t OwnedFd) -> Self {
         Self {
             top: top.as_fd(),
             held: VecDeque::new(),
@@ -89,7 +98,7 @@ impl<'t> Walk<'t> {
     }
 
     /// The directory at a path from the top. Symlinks on the way are an error.
-    pub(super) fn open(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>, Errno> {
+    pub(crate) fn open(&mut self, path: &[u8]) -> Result<BorrowedFd<'_>, Errno> {
         while self.held.back().is_some_and(|(dir, _)| !holds(dir, path)) {
             self.held.pop_back();
         }

@@ -6,11 +6,11 @@
 //! directories get their attributes. Every name is resolved one component at a time from
 //! the descriptor of `out`, never through a symlink.
 
-mod attrs;
-mod dirs;
-mod plan;
+pub(crate) mod attrs;
+pub(crate) mod dirs;
+pub(crate) mod plan;
 mod report;
-mod write;
+pub(crate) mod write;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use attrs::{Defaults, Refusals};
 use dirs::Walk;
 use plan::{Plan, Slot, Unit};
 pub use report::{LeftOut, Report, Why};
-use write::Written;
+use write::{Maker, Written};
 
 /// What to export.
 #[derive(Clone, Debug, Default)]
@@ -76,11 +76,11 @@ pub fn export(
 ) -> Result<Report, ExportError> {
     let plan = Plan::new(snapshot, options.paths.as_ref())?;
     let top = dirs::open_top(out)?;
+    let defaults = Defaults::probe(&top);
     let job = Job {
-        session,
+        maker: Maker { session, defaults },
         plan: &plan,
         out,
-        defaults: Defaults::probe(&top),
         top,
         meter,
     };
@@ -96,10 +96,9 @@ pub fn export(
 
 /// Everything the steps share.
 struct Job<'a> {
-    session: &'a SessionReader<'a>,
+    maker: Maker<'a>,
     plan: &'a Plan<'a>,
     out: &'a Path,
-    defaults: Defaults,
     top: rustix::fd::OwnedFd,
     meter: &'a dyn Meter,
 }
@@ -134,7 +133,7 @@ impl Outcome {
 }
 
 /// Failures that would meet every further file as well.
-const fn is_fatal(error: Errno) -> bool {
+pub(crate) const fn is_fatal(error: Errno) -> bool {
     matches!(
         error,
         Errno::NOSPC
@@ -214,7 +213,10 @@ impl Job<'_> {
         let mut refused = Refusals::default();
         for slot in unit.slots() {
             let result = match open {
-                Ok(dir) => write::node(self, dir, slot.entry, &mut refused),
+                Ok(dir) => {
+                    let name = slot.entry.name();
+                    self.maker.make(dir, name, slot.entry, &mut refused)
+                }
                 Err(error) => Err(write::Stop::Os(error)),
             };
             match result {
@@ -277,7 +279,9 @@ impl Job<'_> {
             if *made {
                 let dir = walk.open(&slot.entry.path);
                 match dir {
-                    Ok(dir) => attrs::set(dir, slot.entry, &self.defaults, None, &mut refused),
+                    Ok(dir) => {
+                        attrs::set(dir, slot.entry, &self.maker.defaults, None, &mut refused)
+                    }
                     Err(error) => {
                         let why = self.refusal(&slot.entry.path, error)?;
                         outcome.leave_out(*slot, why);

@@ -16,47 +16,47 @@ use crate::snapshot::{Entry, Snapshot};
 const UNIT: usize = 128;
 
 /// A decided export.
-pub(super) struct Plan<'s> {
+pub(crate) struct Plan<'s> {
     /// Parents before children; the first is the top.
-    pub(super) dirs: Vec<Slot<'s>>,
-    pub(super) units: Vec<Unit<'s>>,
-    pub(super) links: Vec<Link<'s>>,
+    pub(crate) dirs: Vec<Slot<'s>>,
+    pub(crate) units: Vec<Unit<'s>>,
+    pub(crate) links: Vec<Link<'s>>,
     /// What cannot be exported, known beforehand.
-    pub(super) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// An entry and the directory, by its index in `dirs`, that it stands in.
 #[derive(Clone, Copy)]
-pub(super) struct Slot<'s> {
-    pub(super) dir: usize,
-    pub(super) entry: &'s Entry,
+pub(crate) struct Slot<'s> {
+    pub(crate) dir: usize,
+    pub(crate) entry: &'s Entry,
 }
 
 /// Entries of one directory.
-pub(super) struct Unit<'s> {
-    pub(super) dir: usize,
+pub(crate) struct Unit<'s> {
+    pub(crate) dir: usize,
     entries: Vec<&'s Entry>,
 }
 
 /// A further name of a node.
-pub(super) struct Link<'s> {
-    pub(super) first: Slot<'s>,
-    pub(super) further: Slot<'s>,
+pub(crate) struct Link<'s> {
+    pub(crate) first: Slot<'s>,
+    pub(crate) further: Slot<'s>,
 }
 
 impl<'s> Unit<'s> {
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot<'s>> {
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot<'s>> {
         let dir = self.dir;
         self.entries.iter().map(move |entry| Slot { dir, entry })
     }
 
-    pub(super) const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> u64 {
         self.entries.len() as u64
     }
 }
 
 impl<'s> Plan<'s> {
-    pub(super) fn new(
+    pub(crate) fn new(
         snapshot: &'s Snapshot,
         paths: Option<&GlobSet>,
     ) -> Result<Self, ExportError> {
@@ -88,14 +88,14 @@ impl<'s> Plan<'s> {
     }
 
     /// The path of a directory of the plan.
-    pub(super) fn dir_path(&self, dir: usize) -> &[u8] {
+    pub(crate) fn dir_path(&self, dir: usize) -> &[u8] {
         self.dirs
             .get(dir)
             .map_or(&[], |slot| slot.entry.path.as_slice())
     }
 
     /// How many steps a meter will see.
-    pub(super) fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         let files: u64 = self.units.iter().map(Unit::len).sum();
         files + (self.dirs.len() + self.links.len()) as u64
     }

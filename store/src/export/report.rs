@@ -3,7 +3,7 @@
 use super::attrs::Refusals;
 use super::write::Written;
 use crate::content::ContentError;
-use crate::model::{MissingReason, TracePath};
+use crate::model::{MissingReason, TracePath, escape};
 
 /// What an export wrote, and where it is not exact.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,12 @@ pub struct LeftOut {
     pub path: TracePath,
     /// Why.
     pub why: Why,
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", escape(&self.path), self.why)
+    }
 }
 
 /// Why an entry was not written.
@@ -72,7 +78,7 @@ impl Report {
         self.left_out.iter().any(damaged)
     }
 
-    pub(super) fn count(&mut self, written: Written) {
+    pub(crate) fn count(&mut self, written: Written) {
         match written {
             Written::File { bytes } => {
                 self.files += 1;
@@ -84,7 +90,7 @@ impl Report {
         }
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.files += other.files;
         self.dirs += other.dirs;
         self.symlinks += other.symlinks;
@@ -95,7 +101,7 @@ impl Report {
         self.refused += other.refused;
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.left_out.sort_by(|a, b| {
             a.path
                 .split(|b| *b == b'/')

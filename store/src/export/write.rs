@@ -4,17 +4,17 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Job;
-use super::attrs::{self, Refusals};
+use super::attrs::{self, Defaults, Refusals};
 use crate::content::{Content, ContentError};
 use crate::model::{Kind, Node};
+use crate::reader::SessionReader;
 use crate::snapshot::Entry;
 
 /// Zeros become holes in pieces of this many bytes, at multiples of it.
 const HOLE: usize = 4096;
 
 /// What was created.
-pub(super) enum Written {
+pub(crate) enum Written {
     File { bytes: u64 },
     Symlink,
     Special,
@@ -22,7 +22,7 @@ pub(super) enum Written {
 }
 
 /// Why a node was not created.
-pub(super) enum Stop {
+pub(crate) enum Stop {
     Content(ContentError),
     Os(Errno),
 }
@@ -39,23 +39,48 @@ impl From<Errno> for Stop {
     }
 }
 
-/// Creates a node that is not a directory. Either all of it is there afterwards or
-/// nothing.
-pub(super) fn node(
-    job: &Job<'_>,
-    dir: BorrowedFd<'_>,
-    entry: &Entry,
-    refused: &mut Refusals,
-) -> Result<Written, Stop> {
-    let node = &entry.state.node;
+/// What nodes are made from.
+pub(crate) struct Maker<'a> {
+    pub(crate) session: &'a SessionReader<'a>,
+    pub(crate) defaults: Defaults,
+}
+
+impl Maker<'_> {
+    /// Creates a node that is not a directory under `name`. Either all of it is there
+    /// afterwards or nothing.
+    pub(crate) fn make(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        entry: &Entry,
+        refused: &mut Refusals,
+    ) -> Result<Written, Stop> {
+        let place = Place { dir, name, entry };
+        match entry.state.node.kind {
+            Kind::File => file(self, &place, refused),
+            Kind::Dir => Err(Stop::Os(Errno::ISDIR)),
+            _ => Ok(other(&self.defaults, &place, refused)?),
+        }
+    }
+}
+
+/// Where a node is made, and which.
+struct Place<'a> {
+    dir: BorrowedFd<'a>,
+    name: &'a [u8],
+    entry: &'a Entry,
+}
+
+/// Creates what has no content of its own.
+fn other(defaults: &Defaults, place: &Place<'_>, refused: &mut Refusals) -> Result<Written, Errno> {
+    let (dir, name, node) = (place.dir, place.name, &place.entry.state.node);
     let special = match node.kind {
-        Kind::File => return file(job, dir, entry, refused),
-        Kind::Dir => return Err(Stop::Os(Errno::ISDIR)),
         Kind::Symlink => {
-            rustix::fs::symlinkat(node.target.as_slice(), dir, entry.name())?;
-            attrs::set_named(dir, entry, &job.defaults, Some(0o777), refused);
+            rustix::fs::symlinkat(node.target.as_slice(), dir, name)?;
+            attrs::set_named((dir, name), place.entry, defaults, Some(0o777), refused);
             return Ok(Written::Symlink);
         }
+        Kind::File | Kind::Dir => return Err(Errno::INVAL),
         Kind::Fifo => FileType::Fifo,
         Kind::Socket => FileType::Socket,
         Kind::Block => FileType::BlockDevice,
@@ -63,8 +88,8 @@ pub(super) fn node(
     };
     let mode = first_mode(node);
     let raw = Mode::from_raw_mode(mode);
-    rustix::fs::mknodat(dir, entry.name(), special, raw, node.rdev)?;
-    attrs::set_named(dir, entry, &job.defaults, Some(mode), refused);
+    rustix::fs::mknodat(dir, name, special, raw, node.rdev)?;
+    attrs::set_named((dir, name), place.entry, defaults, Some(mode), refused);
     Ok(Written::Special)
 }
 
@@ -78,28 +103,24 @@ fn first_mode(node: &Node) -> u32 {
     }
 }
 
-fn file(
-    job: &Job<'_>,
-    dir: BorrowedFd<'_>,
-    entry: &Entry,
-    refused: &mut Refusals,
-) -> Result<Written, Stop> {
+fn file(maker: &Maker<'_>, place: &Place<'_>, refused: &mut Refusals) -> Result<Written, Stop> {
+    let (dir, name, entry) = (place.dir, place.name, place.entry);
     // A content that is missing or damaged is mostly noticed before the file is made.
     let mut content = match entry.content() {
-        Some(at) => Some(job.session.content(at)?),
+        Some(at) => Some(maker.session.content(at)?),
         None => None,
     };
     let mode = first_mode(&entry.state.node);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(dir, entry.name(), flags, Mode::from_raw_mode(mode))?;
+    let file = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?;
     let filled = content
         .as_mut()
         .map_or(Ok(()), |content| fill(&file, content));
     if let Err(stop) = filled {
-        let _ = rustix::fs::unlinkat(dir, entry.name(), AtFlags::empty());
+        let _ = rustix::fs::unlinkat(dir, name, AtFlags::empty());
         return Err(stop);
     }
-    attrs::set(file.as_fd(), entry, &job.defaults, Some(mode), refused);
+    attrs::set(file.as_fd(), entry, &maker.defaults, Some(mode), refused);
     let bytes = content.map_or(0, |content| content.len());
     Ok(Written::File { bytes })
 }

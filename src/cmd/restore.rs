@@ -1,0 +1,136 @@
+//! `diffkeeper restore`: a directory made to be the tree of one instant, changing no more
+//! than it must.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use diffkeeper_recorder::Spared;
+use diffkeeper_store::model::escape;
+use diffkeeper_store::restore::{Options, RestoreError, RestorePlan, RestoreReport, Step};
+use diffkeeper_store::size::format_bytes;
+
+use super::export::{name_left_out, refuse_inside, warn_of_refusals};
+use crate::cli;
+use crate::config::{self, Config};
+use crate::error::{CliError, at_path};
+use crate::json::Object;
+use crate::output::{Output, counted, note, path_text, warn};
+use crate::progress::Progress;
+use crate::trace;
+
+/// Runs the command.
+///
+/// # Errors
+/// No such instant, a damaged tree, a filesystem that gives up.
+pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliError> {
+    let when = config::when(&args.time)?;
+    refuse_inside("--to", &args.to, &config.state_dir)?;
+    let store = trace::open(config, "restore")?;
+    let reader = trace::session(&store, args.session)?;
+    let at = trace::seq_of(&reader, &when)?;
+    // Names that cannot be read would be names to remove: nothing is restored by halves.
+    let snapshot = reader.snapshot(at)?;
+    let spared = Spared::new(&args.to, &config.state_dir, reader.session())
+        .map_err(|error| CliError::usage(error.to_string()))?;
+    let spare = |path: &[u8]| spared.holds(path);
+    let options = Options {
+        delete: args.delete,
+        spare: &spare,
+    };
+    let progress = Progress::new(config, "restoring");
+    let begun = Instant::now();
+    let mut plan = RestorePlan::new(&reader, &snapshot, &args.to, &options, &progress)?;
+    tell_steps(&plan, args, config)?;
+    if args.dry_run {
+        drop(progress);
+        let left_out: Vec<String> = plan.left_out().iter().map(ToString::to_string).collect();
+        name_left_out(&left_out);
+        return Ok(ExitCode::from(u8::from(!left_out.is_empty())));
+    }
+    let report = plan.execute(&options, &progress)?;
+    drop(progress);
+    tell(&report, config);
+    note(
+        config,
+        format_args!(
+            "session {} at {} (#{}) restored to {} in {:.3}s",
+            reader.session().id.0,
+            args.time,
+            at.0,
+            path_text(&args.to),
+            begun.elapsed().as_secs_f64()
+        ),
+    );
+    trace::warn_if_unsealed(&reader);
+    Ok(ExitCode::from(u8::from(
+        !report.written.left_out.is_empty(),
+    )))
+}
+
+/// The plan, for those who asked to see it.
+fn tell_steps(
+    plan: &RestorePlan<'_>,
+    args: &cli::Restore,
+    config: &Config,
+) -> Result<(), CliError> {
+    let mut output = Output::new(config);
+    if args.json {
+        for (step, path) in plan.steps() {
+            let mut object = Object::default();
+            object.set("step", step.word()).set_bytes("path", path);
+            object.write(&mut output)?;
+        }
+    } else if args.dry_run {
+        for (step, path) in plan.steps() {
+            if step != Step::Keep {
+                let path = if path.is_empty() {
+                    b".".as_slice()
+                } else {
+                    path
+                };
+                writeln!(output, "{:8} {}", step.word(), escape(path))?;
+            }
+        }
+    }
+    output.finish()
+}
+
+/// What was done, and what was not.
+pub(super) fn tell(report: &RestoreReport, config: &Config) {
+    let left_out = &report.written.left_out;
+    let lines: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    name_left_out(&lines);
+    warn_of_refusals(&report.written);
+    if report.strangers > 0 {
+        let names = counted(report.strangers, "name");
+        warn(format_args!(
+            "{names} that the trace does not hold stayed (--delete removes what should not be there)"
+        ));
+    }
+    note(
+        config,
+        format_args!(
+            "{} created, {} replaced, {} adjusted, {} removed, {} kept; {} written",
+            report.created,
+            report.replaced,
+            report.adjusted,
+            report.removed,
+            report.kept,
+            format_bytes(report.written.bytes),
+        ),
+    );
+}
+
+impl From<RestoreError> for CliError {
+    fn from(error: RestoreError) -> Self {
+        match &error {
+            RestoreError::NotADirectory(path) => {
+                Self::usage(format!("--to {} is not a directory", path_text(path)))
+                    .hint("name a directory, there already or not; links are not followed")
+            }
+            RestoreError::NoTop => Self::negative(error.to_string()),
+            RestoreError::Io { path, source } => at_path(path, source),
+        }
+    }
+}
