@@ -78,6 +78,10 @@ pub(crate) enum Command {
     Summary(Summary),
     /// Check every record, content and hash of the trace
     Verify(Verify),
+    /// Give up sessions, or the beginning of one
+    Prune(Prune),
+    /// Remove the blobs that no session names
+    Gc(Gc),
     /// Say what this machine can record, and why
     Doctor(Doctor),
     /// Record a flaky test and find its culprit, as an example
@@ -126,6 +130,9 @@ pub(crate) struct Record {
     /// The kernel's types, where /sys/kernel/btf/vmlinux is missing (kernel tiers)
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
+    /// Leave out the contents of files longer than this, as in 100MiB; each is a gap
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_file: Option<String>,
     /// The command with its arguments, after --
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -337,9 +344,49 @@ pub(crate) struct Verify {
     /// Only this session [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) session: Option<u32>,
+    /// First make a damaged trace one that opens: what is lost is cut off, with a gap in its
+    /// place, and the trace as it was is kept in DIR/damaged-N
+    #[arg(long)]
+    pub(crate) repair: bool,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What every command takes that gives something up.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Destructive {
+    /// Only print what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `prune`
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
+pub(crate) struct Prune {
+    /// Remove all sessions but the last N
+    #[arg(long, value_name = "N", group = "what", conflicts_with_all = ["session", "before"])]
+    pub(crate) keep_sessions: Option<usize>,
+    /// Remove this session, or with --before only its beginning; may be given again
+    #[arg(long, value_name = "N", group = "what")]
+    pub(crate) session: Vec<u32>,
+    /// Remove what was before this WHEN, in the last session or in those of --session; the
+    /// states from there on stay
+    #[arg(long, value_name = "WHEN", group = "what", allow_hyphen_values = true)]
+    pub(crate) before: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: Destructive,
+}
+
+/// `gc`
+#[derive(Args, Debug)]
+pub(crate) struct Gc {
+    #[command(flatten)]
+    pub(crate) how: Destructive,
 }
 
 /// `doctor`

@@ -115,6 +115,8 @@ impl std::fmt::Display for CliError {
 
 const VERIFY: &str = "`diffkeeper verify` lists all damage; the rest can still be read";
 
+const REPAIR: &str = "`diffkeeper verify --repair` keeps a copy and makes what is whole readable";
+
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
@@ -131,6 +133,12 @@ impl From<StoreError> for CliError {
             StoreError::NoBaseline(_) => {
                 Self::negative(message).hint("`diffkeeper timeline` shows what it saw")
             }
+            StoreError::BeforeStart { .. } => {
+                Self::usage(message).hint("`diffkeeper sessions` says where each one starts")
+            }
+            StoreError::NoRoom { .. } => Self::usage(message)
+                .hint("remove something else first, or move the state directory to a larger disk"),
+            StoreError::Lost(_) => Self::negative(message).hint(REPAIR),
             // All others are damage of some record.
             _ => Self::negative(message).hint(VERIFY),
         }
@@ -184,8 +192,7 @@ impl From<DbError> for CliError {
             DbError::Io { path, source } => at_path(&path, &source),
             _ if full => Self::usage(message).hint("the disk is full"),
             DbError::Checksum(_) => Self::negative(message).hint(VERIFY),
-            _ => Self::negative(message)
-                .hint("what lies behind the damage cannot be read; keep a copy of the directory"),
+            _ => Self::negative(message).hint(REPAIR),
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'p> Search<'p> {
     /// Looks at the tree at `at`, at the start, and at every name an event gives. What
     /// is damaged is left out: this only helps.
     fn look(&mut self, reader: &SessionReader<'_>, at: Seq) {
-        for (seq, when) in [(at, ""), (Seq::BASELINE, "at the start")] {
+        for (seq, when) in [(at, ""), (reader.start(), "at the start")] {
             let Ok(tree) = reader.snapshot(seq) else {
                 continue;
             };

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use diffkeeper_store::model::{Backend, FileId, OpKind, Seq, Session, SessionId, TracePath};
+use diffkeeper_store::model::{
+    Backend, FileId, OpKind, Seq, Session, SessionId, Timestamp, TracePath,
+};
 use diffkeeper_store::when::{SessionSpan, Target, WhenError, format_time};
 use diffkeeper_store::{SessionReader, Store};
 
@@ -34,6 +36,10 @@ pub(crate) fn span(reader: &SessionReader<'_>) -> SessionSpan {
         start_wall: reader.session().start_wall,
         end: reader.end(),
         last_seq: reader.progress().last_seq,
+        start: (
+            reader.start(),
+            reader.base().map_or(Timestamp(0), |base| base.time),
+        ),
     }
 }
 

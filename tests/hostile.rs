@@ -13,15 +13,17 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
-use common::{EXE, Env, assert_tree_equal, clean, knob, run, run_for};
+use common::{EXE, Env, Run, assert_tree_equal, clean, knob, run, run_for, until};
 use diffkeeper_demo::rng::Rng;
-use diffkeeper_demo::tree::{Options, compare, copy};
+use diffkeeper_demo::tree::{Options, What, compare, copy};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A trace of two sessions with every kind of version, and an arena with things to protect.
 fn recorded() -> Env {
@@ -83,12 +85,104 @@ fn damage(state: &Path, rng: &mut Rng) -> String {
     format!("{} {how} {at} of {size}", path.display())
 }
 
-/// Every reading command over a damaged copy; the truth is the undamaged end.
-fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Path) {
+/// What an undamaged trace says: nothing else may be handed out as right.
+struct Truth {
+    /// The undamaged state directory.
+    state: PathBuf,
+    /// Each session's events, one JSON object a line.
+    events: BTreeMap<u64, Vec<String>>,
+    /// `show log`, `diff --from start` and `sessions --json`.
+    show: Vec<u8>,
+    diff: Vec<u8>,
+    sessions: Vec<String>,
+    /// The tree at the end.
+    tree: PathBuf,
+}
+
+/// A command over a state directory, in the arena.
+fn on(env: &Env, state: &Path, args: &[&str]) -> Run {
+    let mut command = std::process::Command::new(EXE);
+    clean(&mut command);
+    command.current_dir(env.base().join("arena"));
+    command.arg(args[0]).arg("--state-dir").arg(state);
+    run_for(command.args(&args[1..]), LIMIT)
+}
+
+fn lines(done: &Run) -> Vec<String> {
+    done.out().lines().map(str::to_owned).collect()
+}
+
+impl Truth {
+    fn new(env: &Env, state: &Path) -> Self {
+        let ask = |args: &[&str]| {
+            let done = on(env, state, args);
+            done.expect(0);
+            done
+        };
+        let sessions = lines(&ask(&["sessions", "--json"]));
+        let events = (1..=sessions.len() as u64).map(|number| {
+            let session = number.to_string();
+            let done = ask(&["timeline", "--json", "--session", &session]);
+            (number, lines(&done))
+        });
+        let tree = env.base().join("truth-tree");
+        ask(&["export", "--out", tree.to_str().unwrap()]);
+        Self {
+            state: state.to_owned(),
+            events: events.collect(),
+            show: ask(&["show", "log"]).stdout,
+            diff: ask(&["diff", "--from", "start"]).stdout,
+            sessions,
+            tree,
+        }
+    }
+
+    /// The end of the trace was asked for and given: it is the true one.
+    fn check(&self, env: &Env, args: &[&str], done: &Run, how: &str) {
+        let last = self.events.values().last().unwrap();
+        let all = done.code() == Some(0);
+        let out = env.base().join("arena/out");
+        match args[0] {
+            // What was printed before an error is right as well.
+            "timeline" => assert!(
+                last.starts_with(&lines(done)) && (!all || lines(done).len() == last.len()),
+                "{how}: {done}"
+            ),
+            "sessions" if done.err().is_empty() => {
+                assert!(!all || lines(done) == self.sessions, "{how}: {done}");
+            }
+            "show" => assert!(
+                self.show.starts_with(&done.stdout) && (!all || done.stdout == self.show),
+                "{how}: {done}"
+            ),
+            "diff" => assert!(!all || done.stdout == self.diff, "{how}: {done}"),
+            "export" if all => {
+                let found = compare(&self.tree, &out, &Options::default());
+                assert!(found.is_empty(), "{how}: {done}, yet {found:?}");
+            }
+            "export" if out.exists() => self.check_files(&out, how),
+            _ => {}
+        }
+    }
+
+    /// A file that is there holds what it held.
+    fn check_files(&self, out: &Path, how: &str) {
+        for difference in compare(&self.tree, out, &Options::default()) {
+            let wrong = matches!(
+                difference.what,
+                What::Bytes { .. } | What::OnlyRight(_) | What::Target(..)
+            );
+            // What is left out is named, with its path, and may leave an unfinished directory.
+            assert!(!wrong, "{how}: handed out as right: {difference}");
+        }
+    }
+}
+
+/// Every reading command over a damaged copy.
+fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Truth) {
     let out = env.base().join("arena/out");
     let _: std::io::Result<()> = fs::remove_dir_all(&out);
     let arena = env.base().join("arena-before");
-    let mut codes = Vec::new();
     for args in [
         &["verify"][..],
         &["sessions", "--json"],
@@ -101,21 +195,10 @@ fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Path) {
         // A copy for each command: opening a store may mend it, and each is to meet the damage.
         let fresh = env.base().join("fresh");
         copy(state, &fresh).unwrap();
-        let mut command = std::process::Command::new(EXE);
-        clean(&mut command);
-        command.current_dir(env.base().join("arena"));
-        command
-            .arg(args[0])
-            .arg("--state-dir")
-            .arg(&fresh)
-            .args(&args[1..]);
-        let done = run_for(&mut command, LIMIT);
+        let done = on(env, &fresh, args);
         fs::remove_dir_all(&fresh).unwrap();
-        let (code, err) = (done.code(), done.err());
-        assert!(!err.contains("panicked at"), "{how}: {done}");
-        assert!(matches!(code, Some(0 | 1 | 2 | 125)), "{how}: {done}");
-        assert!(code == Some(0) || !err.is_empty(), "{how}: silent: {done}");
-        codes.push(code);
+        ended_well(&done, how);
+        truth.check(env, args, &done, how);
     }
     let only_out = Options {
         ignore: vec!["out".into()],
@@ -124,42 +207,146 @@ fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Path) {
     };
     let outside = compare(&arena, &env.base().join("arena"), &only_out);
     assert!(outside.is_empty(), "{how}: written outside: {outside:?}");
-    if codes[0] == Some(0) && codes[5] == Some(0) {
-        let found = compare(truth, &out, &Options::default());
-        assert!(found.is_empty(), "{how}: verify passed, yet {found:?}");
+}
+
+fn ended_well(done: &Run, how: &str) {
+    let (code, err) = (done.code(), done.err());
+    assert!(!err.contains("panicked at"), "{how}: {done}");
+    assert!(!err.contains("internal error"), "{how}: {done}");
+    assert!(matches!(code, Some(0 | 1 | 2 | 125)), "{how}: {done}");
+    assert!(code == Some(0) || !err.is_empty(), "{how}: silent: {done}");
+}
+
+/// After a repair, every session is a prefix of the true one, and its end is the true state there.
+/// Whether anything can be read again.
+fn repaired(env: &Env, state: &Path, how: &str, truth: &Truth) -> bool {
+    let done = on(env, state, &["verify", "--repair"]);
+    ended_well(&done, how);
+    let listed = on(env, state, &["sessions", "--json"]);
+    ended_well(&listed, how);
+    for session in listed.json() {
+        let number = session["session"].as_u64().unwrap();
+        let arg = number.to_string();
+        let events = on(env, state, &["timeline", "--json", "--session", &arg]);
+        ended_well(&events, how);
+        let mut found = lines(&events);
+        let last = found.last().map(String::as_str).unwrap_or_default();
+        let was_cut = last.contains(r#""reason":"lost""#);
+        found.truncate(found.len() - usize::from(was_cut));
+        let true_ones = &truth.events[&number];
+        assert!(
+            true_ones.starts_with(&found),
+            "{how}: session {number}: {events}"
+        );
+        let is_whole = found.len() == true_ones.len();
+        assert!(
+            is_whole || was_cut || events.code() != Some(0),
+            "{how}: {events}"
+        );
+        if events.code() == Some(0) {
+            end_is_true(env, (state, &arg, found.len()), how, truth);
+        }
+    }
+    done.code() == Some(0) && listed.code() == Some(0)
+}
+
+/// The tree after the last event that is left.
+fn end_is_true(env: &Env, (state, session, last): (&Path, &str, usize), how: &str, truth: &Truth) {
+    let export = |state: &Path, out: &Path, when: &str| {
+        let _: std::io::Result<()> = fs::remove_dir_all(out);
+        let args = ["export", "--session", session, "--time", when, "--out"];
+        on(env, state, &[&args[..], &[out.to_str().unwrap()]].concat())
+    };
+    let (found, wanted) = (env.base().join("found"), env.base().join("wanted"));
+    let done = export(state, &found, "latest");
+    ended_well(&done, how);
+    if done.code() == Some(0) {
+        export(&truth.state, &wanted, &format!("#{last}")).expect(0);
+        let differences = compare(&wanted, &found, &Options::default());
+        assert!(
+            differences.is_empty(),
+            "{how}: after repair: {differences:?}"
+        );
     }
 }
 
-fn damaged_at_random(share: u64, of: u64) {
+fn damaged_at_random(killed: bool, seed: u64) {
     let env = recorded();
-    let truth = env.export("latest");
+    if killed {
+        kill_a_recording(&env);
+    }
+    let pristine = env.base().join("pristine");
+    copy(&env.state(), &pristine).unwrap();
     copy(&env.base().join("arena"), &env.base().join("arena-before")).unwrap();
-    let seed = knob("DIFFKEEPER_TEST_SEED", 0);
-    for round in 0..knob("DIFFKEEPER_TEST_DAMAGES", 60).div_ceil(of) {
-        let mut rng = Rng::new(seed + round * of + share + 1);
+    let truth = Truth::new(&env, &env.state());
+    let (mut readable, rounds) = (0, knob("DIFFKEEPER_TEST_DAMAGES", 60).div_ceil(2));
+    for round in 0..rounds {
+        let mut rng = Rng::new(knob("DIFFKEEPER_TEST_SEED", 0) + round * 2 + seed);
         let state = env.base().join("damaged");
-        copy(&env.state(), &state).unwrap();
+        copy(&pristine, &state).unwrap();
         let how = damage(&state, &mut rng);
         all_commands_end_well(&env, &state, &how, &truth);
+        readable += u64::from(repaired(&env, &state, &how, &truth));
         fs::remove_dir_all(&state).unwrap();
+    }
+    eprintln!("{readable} of {rounds} traces were whole or could be repaired to be");
+}
+
+/// A third session, whose recorder dies with all of it in the journal.
+fn kill_a_recording(env: &Env) {
+    let mut command = env.recording();
+    command.args(["sh", "-c"]);
+    command
+        .arg("for i in $(seq 40); do echo $i >>log; echo $i >n-$i; done; touch ../ready; sleep 60");
+    let mut recorder = command.stdin(Stdio::null()).spawn().unwrap();
+    until("the command has written", || {
+        env.base().join("ready").exists()
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    let child = children(recorder.id());
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
+    // The hole that a journal ends with would only make every copy slow.
+    let path = env.state().join("db/0.jnl");
+    let bytes = fs::read(&path).unwrap();
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let journal = fs::File::options().write(true).open(&path).unwrap();
+    journal
+        .set_len((bytes.len() - zeros + 8192) as u64)
+        .unwrap();
+    fs::remove_file(env.state().join("reserve")).unwrap();
+    for pid in child {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
 
-#[test]
-fn damage_at_random_places_first_half() {
-    damaged_at_random(0, 2);
+fn children(pid: u32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of_task = |task: std::io::Result<fs::DirEntry>| {
+        fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default()
+    };
+    let all: String = tasks.map(of_task).collect();
+    all.split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
 }
 
 #[test]
-fn damage_at_random_places_second_half() {
-    damaged_at_random(1, 2);
+fn damage_at_random_places_of_a_trace_that_ended_in_order() {
+    damaged_at_random(false, 1);
+}
+
+#[test]
+fn damage_at_random_places_of_what_a_killed_recorder_left() {
+    damaged_at_random(true, 2);
 }
 
 #[test]
 fn a_missing_or_foreign_file_is_an_error_or_the_undamaged_part() {
     let env = recorded();
-    let truth = env.export("latest");
     copy(&env.base().join("arena"), &env.base().join("arena-before")).unwrap();
+    let truth = Truth::new(&env, &env.state());
     let mut all = files(&env.state());
     all.truncate(12);
     for (path, _) in all {

@@ -98,7 +98,11 @@ pub(crate) fn scan(
 pub(crate) fn report(recording: &mut Recording<'_>, losses: Losses) -> Result<(), StoreError> {
     losses
         .into_iter()
-        .try_for_each(|(file, path, reason)| recording.lose(file, &path, reason))
+        .try_for_each(|(file, path, reason)| match reason {
+            // The baseline has its length already.
+            GapReason::Omitted => recording.gap(reason, Some(file), Some(&path), Vec::new()),
+            _ => recording.lose(file, &path, reason),
+        })
 }
 
 impl Scan<'_, '_> {
@@ -205,10 +209,12 @@ impl Scan<'_, '_> {
     fn read_waiting(&mut self) -> Result<(), BaselineError> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        let store = self.recording.store;
+        let (store, limit) = (self.recording.store, self.recording.whole_limit());
         let taken: Vec<Taken> = waiting
             .par_iter()
-            .map_init(Vec::new, |buffer, waiting| take(store, waiting, buffer))
+            .map_init(Vec::new, |buffer, waiting| {
+                take(store, waiting, limit, buffer)
+            })
             .collect();
         for (waiting, taken) in waiting.into_iter().zip(taken) {
             self.keep(waiting, taken)?;
@@ -228,6 +234,9 @@ impl Scan<'_, '_> {
                 self.recording.writer.baseline(vec![change])?;
                 self.mark(file, read);
                 Ok(())
+            }
+            Taken::Large(large) if large.stat.size > self.recording.max_file => {
+                self.omit(file, path, &large)
             }
             Taken::Large(large) => self.keep_long(file, path, &large),
             Taken::Lost(reason) => self.lose(file, path, reason),
@@ -275,6 +284,18 @@ impl Scan<'_, '_> {
         Ok(())
     }
 
+    fn omit(&mut self, file: FileId, path: PathBuf, large: &Large) -> Result<(), BaselineError> {
+        let (stat, begun) = (large.stat, monotonic());
+        let content = Recording::omitted(stat.size, stat.mtime);
+        let change = Change::Content { file, content };
+        self.recording.writer.baseline(vec![change])?;
+        self.recording.omitted.insert(file, (stat.size, stat.mtime));
+        let racy = false;
+        self.mark(file, ReadState { stat, racy, begun });
+        self.losses.push((file, path, GapReason::Omitted));
+        Ok(())
+    }
+
     fn lose(
         &mut self,
         file: FileId,
@@ -302,8 +323,7 @@ enum Taken {
 }
 
 /// Reads and packs one file; runs on any thread.
-fn take(store: &Store, waiting: &Waiting, buffer: &mut Vec<u8>) -> Taken {
-    let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+fn take(store: &Store, waiting: &Waiting, limit: usize, buffer: &mut Vec<u8>) -> Taken {
     let begun = monotonic();
     match probe::read_stable(&waiting.path, &waiting.ident, limit, buffer) {
         Read::Stable { stat, racy } => match store.prepare(buffer) {

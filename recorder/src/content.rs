@@ -46,6 +46,8 @@ pub(crate) enum Fetched {
     Moved,
     /// It may not or cannot be read.
     Unreadable,
+    /// It is longer than what is kept.
+    Omitted(ReadState),
     /// It will be read later.
     Later,
 }
@@ -59,6 +61,9 @@ impl Fetched {
             Self::Torn | Self::Later | Self::Content(None, _) => MissingReason::Torn,
             Self::Moved => MissingReason::Vanished,
             Self::Unreadable => MissingReason::Unreadable,
+            Self::Omitted(read) => {
+                return Recording::missing(MissingReason::Omitted, read.stat.size);
+            }
         };
         Recording::missing(reason, 0)
     }
@@ -104,7 +109,7 @@ impl Recording<'_> {
         };
         let (started, begun) = (Instant::now(), monotonic());
         let mut buffer = std::mem::take(&mut self.buffer);
-        let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+        let limit = self.whole_limit();
         let outcome = probe::read_stable(path, &ident, limit, &mut buffer);
         let fetched = match outcome {
             Read::Stable { stat, racy } => {
@@ -114,6 +119,10 @@ impl Recording<'_> {
                     let read = ReadState { stat, racy, begun };
                     Fetched::Content(content.map(Box::new), read)
                 })
+            }
+            Read::Large(large) if large.stat.size > self.max_file => {
+                let (stat, racy) = (large.stat, false);
+                Ok(Fetched::Omitted(ReadState { stat, racy, begun }))
             }
             Read::Large(large) if reading != Reading::Final && self.is_restless(file, &large) => {
                 Ok(Fetched::Later)
@@ -147,9 +156,48 @@ impl Recording<'_> {
                 self.mark_unread(file);
                 Ok(())
             }
+            Fetched::Omitted(read) => self.omit(file, path, read),
             Fetched::Unreadable => self.lose(file, path, GapReason::Unreadable),
             Fetched::Later => Ok(()),
         }
+    }
+
+    /// Longest content that is read into memory, bytes.
+    pub(crate) fn whole_limit(&self) -> usize {
+        usize::try_from(WHOLE_MAX.min(self.max_file)).unwrap_or(usize::MAX)
+    }
+
+    /// The file is longer than what is kept: that it changed is recorded, its content is not. The
+    /// first time is a gap.
+    fn omit(&mut self, file: FileId, path: &Path, read: ReadState) -> Result<(), StoreError> {
+        let (size, mtime) = (read.stat.size, read.stat.mtime);
+        let Some(known) = self.tree.get_mut(file) else {
+            return Ok(());
+        };
+        known.read = Some(read);
+        known.torn = 0;
+        let before = self.omitted.insert(file, (size, mtime));
+        if before == Some((size, mtime)) {
+            return Ok(());
+        }
+        known.changed = true;
+        known.node.mtime = mtime;
+        let content = Self::omitted(size, mtime);
+        let changes = vec![Change::Content { file, content }];
+        if before.is_none() {
+            return self.gap(GapReason::Omitted, Some(file), Some(path), changes);
+        }
+        // Nothing tells which bytes differ.
+        let (offset, len) = (0, size);
+        let op = Op::Write { offset, len, size };
+        self.emit(self.now(), Some(file), op, changes).map(drop)
+    }
+
+    /// The version of a file that is longer than what is kept.
+    pub(crate) fn omitted(length: u64, mtime: UnixTime) -> NewContent {
+        let mut content = Self::missing(MissingReason::Omitted, length);
+        content.encoded.version.mtime = mtime;
+        content
     }
 
     /// The content changed and could not be read under the name at hand.
@@ -198,6 +246,7 @@ impl Recording<'_> {
         known.read = Some(read);
         known.lost = false;
         known.torn = 0;
+        self.omitted.remove(&file);
         if read.racy {
             self.deferred.insert(file, Instant::now() + RACY_PAUSE);
         }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use diffkeeper_store::model::{
-    Backend, ExitStatus, Op, Progress as SessionProgress, Session, SessionId,
+    Backend, ExitStatus, GapReason, Op, Progress as SessionProgress, Seal, Session, SessionId,
 };
-use diffkeeper_store::{Store, StoreError};
+use diffkeeper_store::{Store, StoreError, conclude};
 
 use crate::baseline::{self, BaselineError, Progress};
 use crate::host;
@@ -38,6 +38,8 @@ pub struct Options {
     pub output: bool,
     /// What a kernel tier is to tell.
     pub wishes: Wishes,
+    /// Contents of files above this length are left out, bytes.
+    pub max_file: Option<u64>,
 }
 
 /// How a recording went.
@@ -51,6 +53,8 @@ pub struct Outcome {
     pub progress: Option<SessionProgress>,
     /// The tier that recorded.
     pub backend: Backend,
+    /// The seal that could not be written.
+    pub(crate) unwritten: Option<Seal>,
     /// Faults of the recorder; the trace may lack what came after the first.
     pub faults: Vec<String>,
 }
@@ -120,7 +124,17 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
             return Err(error);
         }
     };
-    if let Err(error) = store.close() {
+    let closed = match outcome.unwritten.take() {
+        None => store.close(),
+        Some(seal) => {
+            // A store that has failed takes nothing more before it is opened again.
+            drop(store);
+            let id = outcome.session;
+            conclude(&options.state_dir, id, &seal, GapReason::Store)
+                .map(|progress| outcome.progress = Some(progress))
+        }
+    };
+    if let Err(error) = closed {
         progress.fault(&error.to_string());
         outcome.faults.push(error.to_string());
     }
@@ -141,6 +155,7 @@ fn with_store(
     let writer = store.begin(&session)?;
     let tree = Tree::new(scope.clone(), host::top(&scope));
     let mut recording = Recording::new(store, scope, tree, writer);
+    recording.max_file = options.max_file.unwrap_or(u64::MAX);
     let interrupted = || prepared.interrupted().is_some();
     let losses = match baseline::scan(&mut recording, progress, &interrupted) {
         Ok(losses) => losses,

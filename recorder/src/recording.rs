@@ -53,6 +53,10 @@ pub(crate) struct Recording<'s> {
     pub(crate) captured: Captured,
     /// Whose doing is being recorded, where that is known.
     pub(crate) actor: Option<ProcessId>,
+    /// Contents of files above this length are left out, bytes.
+    pub(crate) max_file: u64,
+    /// Files that are, with the length and the time of change that were last recorded.
+    pub(crate) omitted: HashMap<FileId, (u64, UnixTime)>,
     /// While the last reconcile runs: the paths it found changes at.
     pub(crate) found: Option<Vec<(FileId, PathBuf)>>,
 }
@@ -102,6 +106,8 @@ impl<'s> Recording<'s> {
             busy: false,
             captured: Captured::default(),
             actor: None,
+            max_file: u64::MAX,
+            omitted: HashMap::new(),
             found: None,
         }
     }

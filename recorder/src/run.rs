@@ -166,9 +166,13 @@ pub(crate) fn seal(
     status: ExitStatus,
     faults: &[String],
 ) -> Result<SessionProgress, StoreError> {
-    let end = recording.now();
-    recording.writer.seal(Seal {
-        end,
+    let seal = seal_of(&recording, status, faults);
+    recording.writer.seal(seal)
+}
+
+fn seal_of(recording: &Recording<'_>, status: ExitStatus, faults: &[String]) -> Seal {
+    Seal {
+        end: recording.now(),
         end_wall: host::unix_time(SystemTime::now()),
         status,
         root: Digest::of(b""),
@@ -176,7 +180,7 @@ pub(crate) fn seal(
             .iter()
             .map(|text| text.clone().into_bytes())
             .collect(),
-    })
+    }
 }
 
 /// Seals a session whose command has run, and says how it went.
@@ -187,17 +191,19 @@ pub(crate) fn finish(
     end: Result<(), String>,
 ) -> Outcome {
     let mut faults: Vec<String> = end.err().into_iter().collect();
-    let progress = match seal(recording, status, &faults) {
-        Ok(progress) => Some(progress),
+    let seal = seal_of(&recording, status, &faults);
+    let (progress, unwritten) = match recording.writer.seal(seal.clone()) {
+        Ok(progress) => (Some(progress), None),
         Err(error) => {
             faults.push(error.to_string());
-            None
+            (None, Some(seal))
         }
     };
     Outcome {
         session: session.id,
         status,
         progress,
+        unwritten,
         backend: session.backend,
         faults,
     }

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         backend: None,
         output: false,
         wishes: Wishes::default(),
+        max_file: None,
     };
     let outcome = record(&options, &Bar::new(config))?;
     let store = Store::open(&state_dir, "demo")?;

@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod man;
 mod processes;
+mod prune;
 mod record;
 mod restore;
 mod sessions;
@@ -40,6 +41,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Summary(args) => summary::run(args, &config),
         Command::Processes(args) => processes::run(args, &config),
         Command::Verify(args) => verify::run(args, &config),
+        Command::Prune(args) => prune::run(args, &config),
+        Command::Gc(args) => prune::gc(args, &config),
         Command::Doctor(args) => doctor::run(args, &config),
         Command::Demo(args) => demo::run(args, &config),
         Command::Completions(args) => completions::run(args, &config),

@@ -60,7 +60,13 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             ring_bytes: args.ring_size,
             btf: args.btf.clone(),
         },
+        max_file: args.max_file.as_deref().map(size).transpose()?,
     })
+}
+
+fn size(text: &str) -> Result<u64, CliError> {
+    let size = diffkeeper_store::size::parse_bytes(text);
+    size.map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// The command's own status, as a shell reports it.

@@ -11,7 +11,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::json::Object;
-use crate::output::{Output, grouped, shorten};
+use crate::output::{Output, grouped, shorten, warn};
 use crate::trace;
 
 /// Characters of a command line in the table.
@@ -23,9 +23,12 @@ const MAX_COMMAND: usize = 60;
 /// Whatever keeps the sessions from being read.
 pub(crate) fn run(args: cli::Listing, config: &Config) -> Result<ExitCode, CliError> {
     let store = trace::open(config, "sessions")?;
+    for loss in store.losses() {
+        warn(format_args!("{loss}; see `diffkeeper verify --repair`"));
+    }
     let mut output = Output::new(config);
     if args.json {
-        for session in store.sessions()? {
+        for session in whole(&store)? {
             object(&reader(&store, &session)?).write(&mut output)?;
         }
     } else {
@@ -33,6 +36,13 @@ pub(crate) fn run(args: cli::Listing, config: &Config) -> Result<ExitCode, CliEr
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The sessions that can be opened.
+fn whole(store: &Store) -> Result<Vec<Session>, CliError> {
+    let mut sessions = store.sessions()?;
+    sessions.retain(|session| !store.losses().iter().any(|loss| loss.session == session.id));
+    Ok(sessions)
 }
 
 fn reader<'s>(store: &'s Store, session: &Session) -> Result<SessionReader<'s>, CliError> {
@@ -52,7 +62,7 @@ const HEADINGS: [&str; 8] = [
 
 fn write_table(store: &Store, output: &mut dyn Write) -> Result<(), CliError> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
-    for session in store.sessions()? {
+    for session in whole(store)? {
         rows.push(row(&reader(store, &session)?));
     }
     let width = |column: usize| {
@@ -120,6 +130,9 @@ fn object(reader: &SessionReader<'_>) -> Object {
         .set("events", progress.counts.total())
         .set("gaps", progress.counts.get(OpKind::Gap))
         .set("counts", by_kind(&progress.counts))
+        .set_some("start_seq", reader.base().map(|base| base.seq.0))
+        .set_some("start_ns", reader.base().map(|base| base.time.0))
+        .set_some("dropped", reader.base().map(|base| base.dropped))
         .set("baseline", progress.baseline_done)
         .set("sealed", reader.seal().is_some());
     if let Some(seal) = reader.seal() {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use diffkeeper_store::model::{SessionId, escape};
+use diffkeeper_store::repair::{Cut, RepairReport, repair};
 use diffkeeper_store::size::format_bytes;
 use diffkeeper_store::verify::{Finding, VerifyReport, verify};
 
@@ -11,7 +12,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::json::Object;
-use crate::output::{Output, counted, note, plain, warn};
+use crate::output::{Output, counted, note, path_text, plain, warn};
 use crate::progress::Progress;
 use crate::trace;
 
@@ -20,6 +21,10 @@ use crate::trace;
 /// # Errors
 /// A trace that cannot be opened at all. Damage is a result, not an error.
 pub(crate) fn run(args: &cli::Verify, config: &Config) -> Result<ExitCode, CliError> {
+    if args.repair {
+        let report = repair(&config.state_dir)?;
+        tell_repair(&report, config);
+    }
     let store = trace::open(config, "verify")?;
     let progress = Progress::new(config, "verifying");
     let report = verify(&store, args.session.map(SessionId), &progress)?;
@@ -32,6 +37,39 @@ pub(crate) fn run(args: &cli::Verify, config: &Config) -> Result<ExitCode, CliEr
     }
     tell(&report, config);
     Ok(code)
+}
+
+fn tell_repair(report: &RepairReport, config: &Config) {
+    for text in &report.mended {
+        warn(format_args!("repaired: {}", plain(text)));
+    }
+    for cut in &report.cut {
+        let Cut { session, kept, .. } = cut;
+        let last = match cut.acknowledged {
+            Some(seq) => format!("; it was recorded up to #{}", seq.0),
+            None => String::new(),
+        };
+        match kept {
+            None => warn(format_args!("session {} is lost{last}", session.0)),
+            Some(kept) => warn(format_args!(
+                "session {} was cut after #{}{last}{}",
+                session.0,
+                kept.0,
+                if cut.tree {
+                    ""
+                } else {
+                    "; a part of its baseline is lost, so that no tree of it can be rebuilt"
+                },
+            )),
+        }
+    }
+    match &report.aside {
+        Some(aside) => warn(format_args!(
+            "the trace as it was is kept in {}",
+            path_text(aside)
+        )),
+        None => note(config, format_args!("nothing to repair")),
+    }
 }
 
 fn write(report: &VerifyReport, json: bool, config: &Config) -> Result<(), CliError> {

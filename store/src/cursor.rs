@@ -18,7 +18,7 @@ impl<'r> Cursor<'r> {
     pub(crate) fn new(reader: &'r SessionReader<'r>, at: Seq) -> Self {
         Self {
             reader,
-            at: at.min(reader.progress().last_seq),
+            at: at.clamp(reader.start(), reader.progress().last_seq),
             block: Vec::new(),
         }
     }
@@ -34,7 +34,7 @@ impl<'r> Cursor<'r> {
     /// # Errors
     /// Damage in the event log.
     pub fn event(&mut self) -> Result<Option<&Event>, StoreError> {
-        if self.at == Seq::BASELINE {
+        if self.at == self.reader.start() {
             return Ok(None);
         }
         if self.index().is_none() {
@@ -48,13 +48,14 @@ impl<'r> Cursor<'r> {
     /// # Errors
     /// Damage in the event log.
     pub fn time(&mut self) -> Result<Timestamp, StoreError> {
-        let event = self.event()?;
-        Ok(event.map_or(Timestamp::default(), |event| event.time))
+        let base = self.reader.base();
+        let start = base.map_or(Timestamp::default(), |base| base.time);
+        Ok(self.event()?.map_or(start, |event| event.time))
     }
 
     /// Moves after the event `seq`, or after the last one if there are fewer.
     pub fn seek(&mut self, seq: Seq) -> Seq {
-        self.at = seq.min(self.reader.progress().last_seq);
+        self.at = seq.clamp(self.reader.start(), self.reader.progress().last_seq);
         self.at
     }
 
@@ -100,7 +101,12 @@ impl<'r> Cursor<'r> {
             return Ok(None);
         };
         let found = self.reader.version_at(file, Seq(before))?;
-        Ok(self.moved(found.map(|(seq, _)| seq)))
+        let start = self.reader.start();
+        Ok(self.moved(
+            found
+                .map(|(seq, _)| seq.max(start))
+                .filter(|seq| *seq < self.at),
+        ))
     }
 
     fn moved(&mut self, to: Option<Seq>) -> Option<Seq> {

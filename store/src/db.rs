@@ -8,6 +8,9 @@
 //! under a key that is not its own, is an error and never data.
 
 mod files;
+mod journal;
+mod manifest;
+pub(crate) mod mend;
 mod pages;
 
 use std::cell::Cell;
@@ -27,7 +30,7 @@ use pages::Paged;
 pub(crate) use pages::{Bounds, End, Page, Pages};
 
 /// A named table of the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub(crate) enum Space {
     Meta = 0,
@@ -42,6 +45,17 @@ pub(crate) enum Space {
 }
 
 impl Space {
+    /// Those whose keys begin with a session.
+    pub(crate) const OF_SESSIONS: [Self; 7] = [
+        Self::Session,
+        Self::Event,
+        Self::Name,
+        Self::Node,
+        Self::Version,
+        Self::Process,
+        Self::Density,
+    ];
+
     const ALL: [(Self, &'static str); 9] = [
         (Self::Meta, "meta"),
         (Self::Session, "session"),
@@ -79,6 +93,16 @@ pub enum DbError {
     /// Records were to be written where they can only be read.
     #[error("a packed trace, or one that is being recorded, cannot be written to")]
     ReadOnly,
+    /// A journal holds something that was never written to it.
+    #[error("the database is damaged: {} at byte {at} of {len}", path.display())]
+    Journal {
+        /// Which.
+        path: PathBuf,
+        /// Where its last whole batch ends.
+        at: u64,
+        /// Length, bytes.
+        len: u64,
+    },
     /// A file of the database could not be handled.
     #[error("{path}: {source}")]
     Io {
@@ -90,6 +114,22 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// Whether it is the database that is in a bad way, and not the disk or the caller.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Engine(fjall::Error::Locked) => false,
+            Self::Engine(_)
+            | Self::Panicked(_)
+            | Self::Checksum(_)
+            | Self::Lost(_)
+            | Self::Manifest(_)
+            | Self::OutOfOrder
+            | Self::Journal { .. } => true,
+            Self::ReadOnly => false,
+        }
+    }
+
     /// Whether the cause is a full disk or quota.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
@@ -269,6 +309,32 @@ impl Db {
             Self::Engine(engine) => RawRange::Engine(engine.space(space).range(bounds)),
             Self::Pages(pages) => RawRange::Pages(Paged::new(pages.as_ref(), space, bounds)),
         }
+    }
+
+    /// A record just as it is stored.
+    pub(crate) fn raw(&self, space: Space, key: &[u8]) -> Result<Option<Raw>, DbError> {
+        match self {
+            Self::Engine(engine) => guard(|| engine.space(space).get(key)),
+            Self::Pages(pages) => pages.get(space, key),
+        }
+    }
+
+    /// The keys that start with `prefix`, those of damaged records too.
+    pub(crate) fn keys<'d>(
+        &'d self,
+        space: Space,
+        prefix: &[u8],
+    ) -> Box<dyn Iterator<Item = Result<Vec<u8>, DbError>> + 'd> {
+        let Self::Engine(engine) = self else {
+            let records = self.raw_range(space, Bounds::prefix(prefix));
+            return Box::new(records.map(|record| Ok(record?.0)));
+        };
+        // The engine gives a key without reading what stands under it.
+        let mut inner = engine.space(space).prefix(prefix);
+        Box::new(std::iter::from_fn(move || {
+            let key = guard(|| inner.next().map(fjall::Guard::key).transpose());
+            key.transpose().map(|key| key.map(|key| key.to_vec()))
+        }))
     }
 
     pub(crate) fn batch(&self) -> Batch<'_> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::db::{Batch, DbError, Space};
+use crate::db::{Batch, Db, DbError, Space};
 use crate::encode::{Malformed, Put, Take};
 use crate::key;
 use crate::model::{Counts, OpKind, SessionId, Timestamp};
@@ -38,6 +38,24 @@ impl Density {
                 .is_some_and(|width| now.0 / width == *bucket)
         });
     }
+}
+
+/// Counts one event more than the database holds.
+pub(crate) fn count(
+    db: &Db,
+    batch: &mut Batch<'_>,
+    (session, time, kind): (SessionId, Timestamp, OpKind),
+) -> Result<(), crate::StoreError> {
+    for (resolution, width) in (0_u8..).zip(RESOLUTIONS) {
+        let key = key::density(session, resolution, time.0 / width);
+        let mut counts = match db.get(Space::Density, &key)? {
+            Some(value) => decode(&value)?,
+            None => Counts::default(),
+        };
+        counts.add(kind, 1);
+        batch.put(Space::Density, key, encode(&counts));
+    }
+    Ok(())
 }
 
 fn encode(counts: &Counts) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use crate::content::ContentError;
 use crate::db::DbError;
 use crate::encode::Malformed;
+use crate::loss::Loss;
 use crate::model::{FileId, Seq, SessionId};
 use crate::statedir::StateDirError;
 
@@ -38,6 +39,25 @@ pub enum StoreError {
         .0.0
     )]
     NoBaseline(SessionId),
+    /// Something that was acknowledged is not there any more.
+    #[error("the trace is damaged: {0}")]
+    Lost(Loss),
+    /// The state that was asked for was given up.
+    #[error("session {} starts after #{}: what was before was given up", session.0, start.0)]
+    BeforeStart {
+        /// Which session.
+        session: SessionId,
+        /// Where it starts.
+        start: Seq,
+    },
+    /// The disk cannot take a copy of what is to stay.
+    #[error("{needed} bytes are needed for a copy of what stays, and {free} are free")]
+    NoRoom {
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// Part of the event log is missing.
     #[error("the trace is damaged: no events from #{} on", .0.0)]
     MissingEvents(Seq),

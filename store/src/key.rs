@@ -13,6 +13,7 @@ pub(crate) enum SessionPart {
     Info = 0,
     Progress = 1,
     Seal = 2,
+    Base = 3,
 }
 
 pub(crate) fn session(session: SessionId, part: SessionPart) -> Vec<u8> {

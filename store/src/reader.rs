@@ -8,14 +8,14 @@ use crate::cursor::Cursor;
 use crate::db::{DbError, Space, Value};
 use crate::density::{self, Bucket};
 use crate::encode::{
-    BlockHead, decode_block, decode_name, decode_node, decode_process, decode_progress,
-    decode_seal, decode_version,
+    BlockHead, decode_base, decode_block, decode_name, decode_node, decode_process,
+    decode_progress, decode_seal, decode_version,
 };
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
 use crate::lookup::SessionLookup;
 use crate::model::{
-    Counts, Digest, Event, FileId, Node, Process, ProcessId, Progress, Seal, Seq, Session,
+    Base, Counts, Digest, Event, FileId, Node, Process, ProcessId, Progress, Seal, Seq, Session,
     SessionId, Timestamp, TracePath, Version, VersionRef,
 };
 use crate::snapshot::Snapshot;
@@ -30,6 +30,7 @@ pub struct SessionReader<'s> {
     session: Session,
     progress: Progress,
     seal: Option<Seal>,
+    base: Option<Base>,
     lookup: SessionLookup<'s>,
 }
 
@@ -52,12 +53,15 @@ impl<'s> SessionReader<'s> {
         };
         let seal = part(SessionPart::Seal)?;
         let seal = seal.map(|value| decode_seal(&value)).transpose()?;
+        let base = part(SessionPart::Base)?;
+        let base = base.map(|value| decode_base(&value)).transpose()?;
         let lookup = SessionLookup::new(store, session.id);
         Ok(Self {
             store,
             session,
             progress,
             seal,
+            base,
             lookup,
         })
     }
@@ -84,6 +88,32 @@ impl<'s> SessionReader<'s> {
         self.seal.as_ref()
     }
 
+    /// Where it starts if its beginning was given up.
+    #[must_use]
+    pub const fn base(&self) -> Option<&Base> {
+        self.base.as_ref()
+    }
+
+    /// The first state there is: the baseline, or that after the last event that is gone.
+    #[must_use]
+    pub fn start(&self) -> Seq {
+        self.base.map_or(Seq::BASELINE, |base| base.seq)
+    }
+
+    /// The running hash there.
+    pub(crate) fn start_chain(&self) -> Digest {
+        self.base.map_or_else(|| Digest::of(b""), |base| base.chain)
+    }
+
+    /// States before the start cannot be had.
+    fn check_start(&self, at: Seq) -> Result<(), StoreError> {
+        let (session, start) = (self.session.id, self.start());
+        if at < start {
+            return Err(StoreError::BeforeStart { session, start });
+        }
+        Ok(())
+    }
+
     /// The end of the session: that of recording, or the last event that was committed.
     #[must_use]
     pub fn end(&self) -> Timestamp {
@@ -95,7 +125,7 @@ impl<'s> SessionReader<'s> {
     pub fn events(&self, from: Seq, to: Seq) -> Events<'_> {
         Events {
             reader: self,
-            next: from.max(Seq(1)),
+            next: from.max(self.start().next()),
             last: to.min(self.progress.last_seq),
             front: Vec::new().into_iter(),
             back: Vec::new().into_iter(),
@@ -131,7 +161,7 @@ impl<'s> SessionReader<'s> {
     /// # Errors
     /// Damage in the event log.
     pub fn seq_at(&self, time: Timestamp) -> Result<Seq, StoreError> {
-        let (mut low, mut high) = (Seq::BASELINE, self.progress.last_seq);
+        let (mut low, mut high) = (self.start(), self.progress.last_seq);
         if time >= self.progress.last_time {
             return Ok(high);
         }
@@ -362,6 +392,7 @@ impl<'s> SessionReader<'s> {
         if !self.progress.baseline_done {
             return Err(StoreError::NoBaseline(self.session.id));
         }
+        self.check_start(at)?;
         Snapshot::load(self, at, false)
     }
 
@@ -374,6 +405,7 @@ impl<'s> SessionReader<'s> {
         if !self.progress.baseline_done {
             return Err(StoreError::NoBaseline(self.session.id));
         }
+        self.check_start(at)?;
         Snapshot::load(self, at, true)
     }
 

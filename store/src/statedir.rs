@@ -95,6 +95,14 @@ impl StateDir {
         self.path.join("db")
     }
 
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
+    pub(crate) fn marks(&self) -> PathBuf {
+        self.path.join("marks")
+    }
+
     /// A state directory must never be mixed with somebody's files.
     fn make(path: &Path) -> Result<(), StateDirError> {
         std::fs::create_dir_all(path).map_err(io(path))?;

@@ -8,17 +8,26 @@ use crate::db::{Db, Space};
 use crate::encode::decode_session;
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
+use crate::loss::{self, Loss};
+use crate::marks::{Known, Marks};
 use crate::model::{Session, SessionId};
+use crate::prune;
 use crate::reader::SessionReader;
+use crate::reserve::Reserve;
 use crate::statedir::StateDir;
 use crate::writer::SessionWriter;
 
 /// How long a reader waits for another reader to finish.
-const READER_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const READER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// One state directory, held by this process alone.
 pub struct Store {
     pub(crate) db: Db,
+    pub(crate) marks: Marks,
+    pub(crate) known: Known,
+    losses: Vec<Loss>,
+    /// While it is recorded into.
+    reserve: Option<Reserve>,
     dir: StateDir,
 }
 
@@ -28,7 +37,9 @@ impl Store {
     /// # Errors
     /// A foreign, newer, locked or damaged directory, or one that cannot be made.
     pub fn create(path: &Path, purpose: &str) -> Result<Self, StoreError> {
-        Self::with(StateDir::create(path, purpose)?)
+        let mut store = Self::with(StateDir::create(path, purpose)?)?;
+        store.reserve = Some(Reserve::take(store.dir.reserve()));
+        Ok(store)
     }
 
     /// Opens a trace for reading.
@@ -49,13 +60,46 @@ impl Store {
     }
 
     fn with(dir: StateDir) -> Result<Self, StoreError> {
+        // A recorder that was killed leaves its reserve behind.
+        let _ = std::fs::remove_file(dir.reserve());
+        prune::clear(dir.path());
         let db = Db::open(&dir.db())?;
-        Ok(Self { db, dir })
+        let marks = Marks::new(dir.marks());
+        let known = marks.read()?;
+        let losses = loss::losses(&db, &known.marks)?;
+        Ok(Self {
+            db,
+            marks,
+            known,
+            losses,
+            reserve: None,
+            dir,
+        })
     }
 
     /// Where it is.
     pub(crate) fn state_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The sessions that lost something of what was acknowledged. They cannot be opened until
+    /// [`crate::repair::repair`] has cut them to what is whole.
+    #[must_use]
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    /// Lets go of the database and keeps the lock.
+    pub(crate) fn into_dir(self) -> Result<StateDir, StoreError> {
+        self.db.close()?;
+        Ok(self.dir)
+    }
+
+    fn loss_of(&self, id: SessionId) -> Result<(), StoreError> {
+        match self.losses.iter().find(|loss| loss.session == id) {
+            Some(loss) => Err(StoreError::Lost(*loss)),
+            None => Ok(()),
+        }
     }
 
     /// All sessions, oldest first.
@@ -77,9 +121,15 @@ impl Store {
     /// A session by number, or the last one.
     ///
     /// # Errors
-    /// None with that number, none at all, or a damaged record.
+    /// None with that number, none at all, one that lost something, or a damaged record.
     pub fn session(&self, id: Option<SessionId>) -> Result<SessionReader<'_>, StoreError> {
         let sessions = self.sessions()?;
+        // The last session may be the one that is gone.
+        let marked = self.known.marks.iter().map(|mark| mark.session).max();
+        let last = sessions.last().map(|last| last.id).max(marked);
+        if let Some(id) = id.or(last) {
+            self.loss_of(id)?;
+        }
         let found = match id {
             Some(id) => sessions.iter().find(|session| session.id == id),
             None => sessions.last(),
@@ -100,10 +150,14 @@ impl Store {
     /// # Errors
     /// A failing database.
     pub fn next_session(&self) -> Result<SessionId, StoreError> {
-        match self.db.range(Space::Session, ..).next_back() {
-            None => Ok(SessionId(1)),
-            Some(last) => Ok(SessionId(key::session_of(&last?.0)?.0.saturating_add(1))),
+        // A number is never given twice, not even where the first one's own record is gone.
+        let mut last = self.known.marks.iter().map(|mark| mark.session.0).max();
+        for space in Space::OF_SESSIONS {
+            if let Some(record) = self.db.range(space, ..).next_back() {
+                last = last.max(Some(key::session_of(&record?.0)?.0));
+            }
         }
+        Ok(SessionId(last.unwrap_or(0).saturating_add(1)))
     }
 
     /// Begins to record; `session.id` must be [`Store::next_session`].
@@ -127,6 +181,7 @@ impl Store {
     /// # Errors
     /// A failing database; what was committed stays committed.
     pub fn close(self) -> Result<(), StoreError> {
+        drop(self.reserve);
         Ok(self.db.close()?)
     }
 }

@@ -16,6 +16,7 @@ use crate::encode::{
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
 use crate::lookup::SessionLookup;
+use crate::marks::{Mark, MarkSlot};
 use crate::model::{
     Counts, Digest, Event, FileId, MissingReason, Node, Op, Process, ProcessId, Progress, Seal,
     Seq, Session, SessionId, Timestamp, Version, VersionRef,
@@ -117,6 +118,9 @@ pub struct SessionWriter<'s> {
     block: BlockBuilder,
     progress: Progress,
     committed: Seq,
+    slot: MarkSlot,
+    /// Names and versions of the baseline.
+    baseline: u64,
     density: Density,
     contents: ContentEncoder,
 }
@@ -136,6 +140,8 @@ impl<'s> SessionWriter<'s> {
                 chain: Digest::of(b""),
             },
             committed: Seq::BASELINE,
+            slot: store.marks.begin()?,
+            baseline: 0,
             density: Density::default(),
             contents: ContentEncoder::new(),
         };
@@ -170,6 +176,9 @@ impl<'s> SessionWriter<'s> {
     /// # Errors
     /// A failing database.
     pub fn baseline(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        // A node is written once more for each further name it has; the others once.
+        let counts = |change: &&Change| !matches!(change, Change::Node { .. });
+        self.baseline += changes.iter().filter(counts).count() as u64;
         self.put(Seq::BASELINE, changes);
         if self.pending.batch.bytes() > FULL_BATCH {
             self.pending.commit()?;
@@ -271,7 +280,21 @@ impl<'s> SessionWriter<'s> {
         self.pending.batch.put(Space::Session, key, value);
         self.pending.commit()?;
         self.committed = self.progress.last_seq;
+        self.mark(false)?;
         self.settle_learnt()
+    }
+
+    /// Notes beside the database what it was told.
+    fn mark(&self, sealed: bool) -> Result<(), StoreError> {
+        let mark = Mark {
+            session: self.session,
+            baseline_done: self.progress.baseline_done,
+            sealed,
+            last_seq: self.progress.last_seq,
+            baseline: self.baseline,
+            chain: self.progress.chain,
+        };
+        Ok(self.slot.put(&mark)?)
     }
 
     /// Writes the digests that checks have shown into the records of their versions, with
@@ -517,6 +540,7 @@ impl<'s> SessionWriter<'s> {
             .batch
             .put(Space::Session, key, encode_seal(&seal));
         self.pending.commit()?;
+        self.mark(true)?;
         Ok(self.progress)
     }
 }

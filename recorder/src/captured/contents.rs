@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use diffkeeper_ebpf::wire::{Inode, Reason, Record, What};
-use diffkeeper_store::model::{FileId, GapReason, Kind, Op, Provenance};
+use diffkeeper_store::model::{FileId, GapReason, Kind, MissingReason, Op, Provenance};
 use diffkeeper_store::policy::Load;
-use diffkeeper_store::{Change, Checked, ContentError, NewContent, Seen, StoreError, WHOLE_MAX};
+use diffkeeper_store::{Change, Checked, ContentError, NewContent, Seen, StoreError};
 
 use super::merge::Write;
 use super::unix_time;
@@ -97,11 +97,20 @@ impl Recording<'_> {
         op: Op,
     ) -> Result<(), StoreError> {
         let seen = self.seen_captured(inode);
+        if inode.size > self.max_file {
+            return self.omit_captured((file, time), inode, op);
+        }
         let Some(content) = self.writer.capture(file, seen, capture)? else {
             // What lies below it is not known: neither is what it leads to.
             self.unseen(file);
+            let reason = match self.omitted.contains_key(&file) {
+                true => MissingReason::Omitted,
+                false => MissingReason::Torn,
+            };
+            let content = Self::missing(reason, inode.size);
+            let changes = vec![Change::Content { file, content }];
             let time = self.timestamp(time);
-            return self.emit(time, Some(file), op, Vec::new()).map(drop);
+            return self.emit(time, Some(file), op, changes).map(drop);
         };
         let mut changes = vec![Change::Content { file, content }];
         if let Some(since) = self.captured.checks.0.get_mut(&file) {
@@ -117,6 +126,29 @@ impl Recording<'_> {
                 changes.push(self.tree.node_change(file));
             }
         }
+        let time = self.timestamp(time);
+        self.emit(time, Some(file), op, changes).map(drop)
+    }
+
+    /// A write to a file that is longer than what is kept.
+    fn omit_captured(
+        &mut self,
+        (file, time): (FileId, u64),
+        inode: &Inode,
+        op: Op,
+    ) -> Result<(), StoreError> {
+        let mtime = unix_time(inode.mtime);
+        if self.omitted.insert(file, (inode.size, mtime)).is_none() {
+            let path = self.tree.path(file);
+            self.gap(GapReason::Omitted, Some(file), path.as_deref(), Vec::new())?;
+        }
+        if let Some(known) = self.tree.get_mut(file) {
+            known.read = None;
+            known.changed = true;
+            known.node.mtime = mtime;
+        }
+        let content = Self::omitted(inode.size, mtime);
+        let changes = vec![Change::Content { file, content }];
         let time = self.timestamp(time);
         self.emit(time, Some(file), op, changes).map(drop)
     }
@@ -280,7 +312,7 @@ impl Recording<'_> {
             return Ok(());
         };
         let mut buffer = std::mem::take(&mut self.buffer);
-        let limit = usize::try_from(WHOLE_MAX).unwrap_or(usize::MAX);
+        let limit = self.whole_limit();
         let begun = monotonic();
         let compared = match probe::read_stable(&path, &ident, limit, &mut buffer) {
             Read::Stable { stat, racy } => {
@@ -288,6 +320,7 @@ impl Recording<'_> {
                 let checked = self.writer.check(file, || Ok(buffer.as_slice()), seen);
                 checked.map(|checked| Some((checked, ReadState { stat, racy, begun })))
             }
+            Read::Large(large) if large.stat.size > self.max_file => Ok(None),
             Read::Large(large) => self.compare_long(file, &large, begun),
             // It is being written again, or has gone: then its close comes.
             Read::Torn | Read::Gone | Read::Replaced | Read::Unreadable(_) => Ok(None),

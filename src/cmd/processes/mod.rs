@@ -125,7 +125,7 @@ impl<'r> Census<'r> {
         for member in &mut self.tally.members {
             // A filter that asks only who never looks at the rest.
             let standing = Event {
-                seq: Seq::BASELINE,
+                seq: self.reader.start(),
                 time: Timestamp::default(),
                 process: Some(member.id),
                 file: None,

@@ -9,6 +9,7 @@ use super::DbError;
 
 /// Finds damage that the engine would act upon.
 pub(super) fn check(path: &Path) -> Result<(), DbError> {
+    super::journal::check(path)?;
     let Ok(keyspaces) = std::fs::read_dir(path.join("keyspaces")) else {
         return Ok(());
     };
@@ -36,7 +37,7 @@ fn check_mark(keyspace: &Path) -> Result<(), DbError> {
 /// The list of a keyspace's tables, `vN`, is named by `current` together with its checksum
 /// (number: u64, XXH3-128: u128, kind: u8, little-endian; lsm-tree 3). The engine believes
 /// the counts in it without comparing, and allocates as much as they say.
-fn check_manifest(keyspace: &Path) -> Result<(), DbError> {
+pub(super) fn check_manifest(keyspace: &Path) -> Result<(), DbError> {
     let Ok(current) = std::fs::read(keyspace.join("current")) else {
         return Ok(());
     };
@@ -89,7 +90,7 @@ pub(super) fn empty_journals(path: &Path) -> Result<(), DbError> {
 }
 
 /// The engine's journals; none where there is no such directory.
-fn journals(path: &Path) -> Result<Vec<PathBuf>, DbError> {
+pub(super) fn journals(path: &Path) -> Result<Vec<PathBuf>, DbError> {
     let io = |source| DbError::Io {
         path: path.to_owned(),
         source,

@@ -2,7 +2,7 @@
 
 use super::{Malformed, Put, Take};
 use crate::model::{
-    Backend, Counts, OpKind, Progress, Root, Seal, Seq, Session, SessionId, Timestamp,
+    Backend, Base, Counts, OpKind, Progress, Root, Seal, Seq, Session, SessionId, Timestamp,
 };
 
 pub(crate) fn encode_session(session: &Session) -> Vec<u8> {
@@ -86,6 +86,27 @@ pub(crate) fn decode_progress(bytes: &[u8]) -> Result<Progress, Malformed> {
         counts,
         chain,
     })
+}
+
+pub(crate) fn encode_base(base: &Base) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    out.var(base.seq.0);
+    out.var(base.time.0);
+    out.raw(&base.chain.0);
+    out.var(base.dropped);
+    out
+}
+
+pub(crate) fn decode_base(bytes: &[u8]) -> Result<Base, Malformed> {
+    let mut take = Take::new(bytes, "base record");
+    let base = Base {
+        seq: Seq(take.var()?),
+        time: Timestamp(take.var()?),
+        chain: take.digest()?,
+        dropped: take.var()?,
+    };
+    take.end()?;
+    Ok(base)
 }
 
 pub(crate) fn encode_seal(seal: &Seal) -> Vec<u8> {

@@ -301,5 +301,9 @@ tagged! {
         Recorder = 8 "recorder",
         /// The store could not take what was recorded.
         Store = 9 "store",
+        /// What followed was recorded and lost to damage of the trace; a repair cut it off.
+        Lost = 10 "lost",
+        /// The file is longer than the recorder was told to keep (`--max-file`).
+        Omitted = 11 "omitted",
     }
 }

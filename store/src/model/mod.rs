@@ -14,5 +14,5 @@ pub use ids::{Digest, FileId, ProcessId, Seq, SessionId, Timestamp};
 pub use node::{Kind, Node, NodeIdent, UnixTime, Xattr};
 pub use path::{Escaped, TracePath, escape};
 pub use process::{ExitStatus, Process};
-pub use session::{Backend, Counts, Progress, Root, Seal, Session};
+pub use session::{Backend, Base, Counts, Progress, Root, Seal, Session};
 pub use version::{Data, MissingReason, PatchCodec, Provenance, Repr, Version, VersionRef};

@@ -104,6 +104,20 @@ pub struct Progress {
     pub chain: Digest,
 }
 
+/// Where a session starts whose beginning was given up. The states at this `Seq` stand in the
+/// records that were the newest then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The last event that is gone.
+    pub seq: Seq,
+    /// Its time.
+    pub time: Timestamp,
+    /// The running hash after it.
+    pub chain: Digest,
+    /// How many events are gone.
+    pub dropped: u64,
+}
+
 /// Written once, when a session ends in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {

@@ -5,7 +5,8 @@ use crate::db::Space;
 use crate::encode::{Malformed, decode_block};
 use crate::error::StoreError;
 use crate::key;
-use crate::model::{Counts, Digest, Event, OpKind, Seq, Timestamp};
+use crate::model::{Counts, Digest, Event, FileId, OpKind, Seq, Timestamp};
+use crate::states;
 use crate::writer::extend_chain;
 
 /// How far the log was followed.
@@ -21,10 +22,10 @@ struct Log {
 /// Reads all events, replays their names, and compares what they sum up to.
 pub(super) fn check(check: &mut Check<'_>, replay: &mut Replay) {
     let mut log = Log {
-        last_seq: Seq::BASELINE,
+        last_seq: check.session.start(),
         last_time: Timestamp::default(),
         counts: Counts::default(),
-        chain: Digest::of(b""),
+        chain: check.session.start_chain(),
         whole: true,
     };
     for record in check.records(Space::Event) {
@@ -121,26 +122,21 @@ impl Log {
     }
 }
 
-/// Some events never come without the state they led to.
+/// Some events never come without the states they led to.
 fn state_of(check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
-    let Some(file) = event.file else {
-        return Ok(());
-    };
-    let (space, kind, text) = match event.op.kind() {
-        OpKind::Write | OpKind::Truncate => {
-            let text = "a write without the content it led to";
-            (Space::Version, FindingKind::Version, text)
+    for state in states::of(check.session.id(), event) {
+        if !check.session.store.db.contains(state.space, &state.key)? {
+            let (kind, text) = match state.space {
+                Space::Version => (
+                    FindingKind::Version,
+                    "a write without the content it led to",
+                ),
+                Space::Name => (FindingKind::Name, "a name that changed without a record"),
+                _ => (FindingKind::Node, "a name that changed without attributes"),
+            };
+            let file = event.file.unwrap_or(FileId::TOP);
+            check.found_at(kind, file, event.seq, text);
         }
-        OpKind::Create | OpKind::Mkdir | OpKind::Mknod | OpKind::Symlink => (
-            Space::Node,
-            FindingKind::Node,
-            "a new file without attributes",
-        ),
-        _ => return Ok(()),
-    };
-    let key = key::file_at(check.session.id(), file, event.seq);
-    if !check.session.store.db.contains(space, &key)? {
-        check.found_at(kind, file, event.seq, text);
     }
     Ok(())
 }

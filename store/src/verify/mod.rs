@@ -139,6 +139,7 @@ pub fn verify(
 ) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     let sessions = sessions(store, only, &mut report)?;
+    marks(store, only, &mut report);
     let (blobs, sessions) = rayon::join(
         || blobs(store, meter),
         || {
@@ -152,6 +153,28 @@ pub fn verify(
     report.merge(blobs);
     report.merge(sessions);
     Ok(report)
+}
+
+/// What the high-water marks tell.
+fn marks(store: &Store, only: Option<SessionId>, report: &mut VerifyReport) {
+    let mut found = |session, text| {
+        report.add(Finding {
+            session,
+            kind: FindingKind::Session,
+            path: None,
+            seq: None,
+            text,
+        });
+    };
+    for loss in store.losses() {
+        if only.is_none_or(|only| only == loss.session) {
+            found(Some(loss.session), loss.to_string());
+        }
+    }
+    if store.known.damaged > 0 {
+        let text = "a high-water mark is damaged: what its session has lost cannot be told";
+        found(None, text.to_owned());
+    }
 }
 
 /// Opens every session that can be opened.
@@ -208,6 +231,7 @@ fn one_session(session: &SessionReader<'_>, report: &mut VerifyReport, meter: &d
     let mut check = Check {
         session,
         report: VerifyReport::default(),
+        baseline: 0,
         meter,
     };
     let mut replay = names::Replay::baseline(&mut check);
@@ -215,6 +239,7 @@ fn one_session(session: &SessionReader<'_>, report: &mut VerifyReport, meter: &d
     replay.compare(&mut check);
     records::check(&mut check);
     versions::check(&mut check);
+    check.compare_baseline();
     report.merge(check.report);
 }
 
@@ -247,6 +272,8 @@ fn blobs(store: &Store, meter: &dyn Meter) -> VerifyReport {
 struct Check<'s> {
     session: &'s SessionReader<'s>,
     report: VerifyReport,
+    /// Names and versions of the baseline so far.
+    baseline: u64,
     meter: &'s dyn Meter,
 }
 
@@ -255,6 +282,22 @@ impl<'s> Check<'s> {
         let prefix = self.session.id().0.to_be_bytes();
         let session = self.session;
         tolerant(session.store.db.prefix(space, &prefix))
+    }
+
+    /// No event tells what the baseline held; its number of records was marked.
+    fn compare_baseline(&mut self) {
+        let id = self.session.id();
+        let marks = &self.session.store.known.marks;
+        let Some(mark) = marks.iter().find(|mark| mark.session == id) else {
+            return;
+        };
+        if self.session.progress().baseline_done && mark.baseline != self.baseline {
+            let text = format!(
+                "{} names and contents in the baseline where {} were counted",
+                self.baseline, mark.baseline
+            );
+            self.found(FindingKind::Session, None, text);
+        }
     }
 
     fn found(&mut self, kind: FindingKind, seq: Option<Seq>, text: impl ToString) {

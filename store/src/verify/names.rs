@@ -30,12 +30,14 @@ impl Replay {
             whole: true,
         };
         let last = check.session.progress().last_seq;
+        let start = check.session.start();
         replay.each(check, true, |replay, check, name| {
             if name.seq > last {
                 let text = "a name is later than the last event";
                 check.found_at(FindingKind::Name, name.place.parent, name.seq, text);
             }
-            if name.seq == Seq::BASELINE
+            check.baseline += u64::from(name.seq <= start);
+            if name.seq <= start
                 && let Some(child) = name.child
             {
                 replay.names.insert(name.place, child);

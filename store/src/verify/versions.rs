@@ -54,6 +54,7 @@ pub(super) fn check(check: &mut Check<'_>) {
                 continue;
             }
         };
+        check.baseline += u64::from(at.seq <= session.start());
         if at.seq > last {
             let text = "a content is later than the last event";
             check.found_at(FindingKind::Version, at.file, at.seq, text);

@@ -36,6 +36,8 @@ pub struct SessionSpan {
     pub end: Timestamp,
     /// The last event.
     pub last_seq: Seq,
+    /// Where it starts: the first state that can be had, and its time.
+    pub start: (Seq, Timestamp),
 }
 
 /// A state of a session.
@@ -97,14 +99,17 @@ impl When {
 
     fn target(&self, span: &SessionSpan) -> Option<Target> {
         let ns = match *self {
-            Self::Start => return Some(Target::Seq(Seq::BASELINE)),
+            Self::Start => return Some(Target::Seq(span.start.0)),
             Self::Latest => return Some(Target::Seq(span.last_seq)),
-            Self::Seq(seq) => return (seq <= span.last_seq).then_some(Target::Seq(seq)),
+            Self::Seq(seq) => {
+                let known = span.start.0 <= seq && seq <= span.last_seq;
+                return known.then_some(Target::Seq(seq));
+            }
             Self::After(ns) => ns,
             Self::BeforeEnd(ns) => span.end.0.checked_sub(ns)?,
             Self::Wall(time) => u64::try_from(time.as_nanos() - span.start_wall.as_nanos()).ok()?,
         };
-        (ns <= span.end.0).then_some(Target::Time(Timestamp(ns)))
+        (span.start.1.0 <= ns && ns <= span.end.0).then_some(Target::Time(Timestamp(ns)))
     }
 }
 
@@ -125,10 +130,12 @@ impl fmt::Display for SessionSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "0s to {}, #0 to #{}, {} to {}",
+            "{} to {}, #{} to #{}, {} to {}",
+            format_duration(self.start.1.0),
             format_duration(self.end.0),
+            self.start.0.0,
             self.last_seq.0,
-            wall(self.start_wall, Timestamp(0)),
+            wall(self.start_wall, self.start.1),
             wall(self.start_wall, self.end),
         )
     }
@@ -207,6 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     const SPAN: SessionSpan = SessionSpan {
+        start: (Seq(0), Timestamp(0)),
         start_wall: UnixTime {
             sec: 1_700_000_000,
             nsec: 500_000_000,
@@ -325,6 +333,7 @@ mod tests {
         #[test]
         fn hostile_spans_are_answered(sec: i64, nsec: u32, end: u64, last: u64, ns: u64) {
             let span = SessionSpan {
+                start: (Seq(0), Timestamp(0)),
                 start_wall: UnixTime { sec, nsec },
                 end: Timestamp(end),
                 last_seq: Seq(last),

@@ -1,0 +1,55 @@
+//! The blobs that the versions of a session name.
+
+use std::collections::HashSet;
+
+use super::start::Start;
+use crate::blob;
+use crate::db::Space;
+use crate::encode::{decode_manifest, decode_version};
+use crate::error::StoreError;
+use crate::key;
+use crate::meter::Meter;
+use crate::model::{Data, Digest, Repr, Version};
+use crate::reader::SessionReader;
+
+/// Adds every blob that is needed to rebuild what stays of a session.
+pub(super) fn mark(
+    reader: &SessionReader<'_>,
+    start: Option<&Start>,
+    live: &mut HashSet<Digest>,
+    meter: &dyn Meter,
+) -> Result<(), StoreError> {
+    let db = &reader.store.db;
+    for record in db.prefix(Space::Version, &reader.id().0.to_be_bytes()) {
+        let (key, value) = record?;
+        meter.advance(1);
+        if start.is_some_and(|start| start.drops(Space::Version, &key)) {
+            continue;
+        }
+        key::file_at_parts(&key)?;
+        let version = decode_version(&value)?;
+        live.extend(named(&version));
+        if let Repr::Chunks(lists) = &version.repr {
+            for list in lists {
+                let pieces = decode_manifest(&blob::read(db, list)?)?;
+                live.extend(pieces.into_iter().map(|(digest, _)| digest));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The blobs in a version's own record.
+fn named(version: &Version) -> Vec<Digest> {
+    let of = |data: &Data| match data {
+        Data::Inline(_) => Vec::new(),
+        Data::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),
+    };
+    match &version.repr {
+        Repr::Keyframe(digest) => vec![*digest],
+        Repr::Extent { data, .. } => of(data),
+        Repr::Patch { payload, .. } => of(payload),
+        Repr::Chunks(lists) => lists.clone(),
+        Repr::Slice { .. } | Repr::Missing(_) => Vec::new(),
+    }
+}

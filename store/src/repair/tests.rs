@@ -1,0 +1,306 @@
+//! A recorder that was killed, then damage: what is left is a whole prefix that says so.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::repair;
+use crate::model::{
+    Backend, FileId, GapReason, Kind, Node, NodeIdent, Op, OpKind, Place, Seq, Session, SessionId,
+    Timestamp, UnixTime,
+};
+use crate::verify::verify;
+use crate::{Change, DbError, Record, Store, StoreError};
+
+const ID: SessionId = SessionId(1);
+
+fn session(id: SessionId) -> Session {
+    Session {
+        id,
+        argv: Vec::new(),
+        cwd: Vec::new(),
+        roots: Vec::new(),
+        excludes: Vec::new(),
+        host: Vec::new(),
+        kernel: Vec::new(),
+        boot_id: Vec::new(),
+        uid: 0,
+        backend: Backend::Scripted,
+        backend_reason: Vec::new(),
+        recorder: Vec::new(),
+        start_monotonic: 0,
+        start_wall: UnixTime::default(),
+    }
+}
+
+fn dir(links: Vec<Place>) -> Node {
+    Node {
+        kind: Kind::Dir,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        mtime: UnixTime::default(),
+        rdev: 0,
+        ident: NodeIdent::default(),
+        target: Vec::new(),
+        xattrs: Vec::new(),
+        links,
+    }
+}
+
+fn named(number: u64) -> (Place, FileId, Vec<Change>) {
+    let place = Place {
+        parent: FileId::TOP,
+        name: format!("d{number}").into_bytes(),
+    };
+    let file = FileId(number + 2);
+    let changes = vec![
+        Change::Name {
+            parent: place.parent,
+            name: place.name.clone(),
+            child: Some(file),
+        },
+        Change::Node {
+            file,
+            node: dir(vec![place.clone()]),
+        },
+    ];
+    (place, file, changes)
+}
+
+/// A directory an event, a commit every third; what a killed recorder leaves of it.
+fn killed(events: u64) -> tempfile::TempDir {
+    let live = tempfile::tempdir().unwrap();
+    let store = Store::create(live.path(), "record").unwrap();
+    let mut writer = store.begin(&session(ID)).unwrap();
+    let top = Change::Node {
+        file: FileId::TOP,
+        node: dir(Vec::new()),
+    };
+    writer.baseline(vec![top]).unwrap();
+    writer.baseline_done().unwrap();
+    for number in 0..events {
+        let (place, file, changes) = named(number);
+        let record = Record {
+            time: Timestamp(number),
+            process: None,
+            file: Some(file),
+            op: Op::Mkdir(place),
+            changes,
+        };
+        writer.append(record).unwrap();
+        if number % 3 == 2 {
+            writer.commit().unwrap();
+        }
+    }
+    writer.commit().unwrap();
+    let dead = tempfile::tempdir().unwrap();
+    copy(live.path(), dead.path());
+    dead
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn journal(state: &Path) -> PathBuf {
+    state.join("db/0.jnl")
+}
+
+/// Changes the journal; it has some KB at its beginning and then zeros.
+fn damage(state: &Path, change: impl FnOnce(&mut Vec<u8>, usize)) {
+    let mut bytes = fs::read(journal(state)).unwrap();
+    let used = bytes.len() - bytes.iter().rev().take_while(|b| **b == 0).count();
+    bytes.truncate(used + 4096);
+    change(&mut bytes, used);
+    fs::write(journal(state), bytes).unwrap();
+}
+
+/// The trace is sound; gives the events before the gap at its end.
+fn sound(state: &Path) -> u64 {
+    let store = Store::open(state, "test").unwrap();
+    let report = verify(&store, None, &()).unwrap();
+    assert_eq!(report.findings, []);
+    let reader = store.session(Some(ID)).unwrap();
+    let progress = reader.progress().clone();
+    let last = reader.event(progress.last_seq).unwrap().unwrap();
+    let lost = Op::Gap {
+        reason: GapReason::Lost,
+        path: None,
+    };
+    assert_eq!(last.op, lost);
+    assert_eq!(progress.counts.get(OpKind::Gap), 1);
+    let made = progress.last_seq.0 - 1;
+    let tree = reader.snapshot(progress.last_seq).unwrap();
+    assert_eq!(tree.entries().len() as u64, made + 1);
+    made
+}
+
+#[test]
+fn what_a_killed_recorder_leaves_needs_no_repair() {
+    let dead = killed(30);
+    let report = repair(dead.path()).unwrap();
+    assert_eq!((report.aside, report.cut), (None, Vec::new()));
+    let store = Store::open(dead.path(), "test").unwrap();
+    let reader = store.session(None).unwrap();
+    assert_eq!(reader.progress().last_seq, Seq(30));
+}
+
+#[test]
+fn damage_in_the_middle_of_the_journal_is_refused_and_then_cut() {
+    for part in [3, 4, 6] {
+        for zeroed in [false, true] {
+            let dead = killed(60);
+            let mut place = 0;
+            damage(dead.path(), |bytes, used| {
+                place = used * part / 8;
+                if zeroed {
+                    bytes[place..place + 200].fill(0);
+                } else {
+                    bytes[place] ^= 4;
+                }
+            });
+            let before = fs::read(journal(dead.path())).unwrap();
+            let refused = Store::open(dead.path(), "test").map(drop).unwrap_err();
+            assert!(matches!(refused, StoreError::Db(DbError::Journal { .. })));
+            assert_eq!(
+                fs::read(journal(dead.path())).unwrap(),
+                before,
+                "left alone"
+            );
+            let report = repair(dead.path()).unwrap();
+            let kept = report.aside.unwrap().join("db/0.jnl");
+            assert_eq!(fs::read(kept).unwrap(), before, "kept aside");
+            let [cut] = report.cut[..] else {
+                unreachable!("one session: {:?}", report.cut)
+            };
+            assert_eq!(cut.acknowledged, Some(Seq(60)));
+            assert!(cut.tree);
+            assert_eq!(cut.kept.unwrap().0 % 3, 0, "whole commits");
+            assert_eq!(sound(dead.path()), cut.kept.unwrap().0);
+            assert_eq!(
+                repair(dead.path()).unwrap().aside,
+                None,
+                "nothing more to do"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_ends_early_is_found_by_the_mark() {
+    let dead = killed(60);
+    damage(dead.path(), |bytes, used| bytes.truncate(used * 2 / 3));
+    let store = Store::open(dead.path(), "test").unwrap();
+    let [loss] = store.losses() else {
+        unreachable!("one loss: {:?}", store.losses())
+    };
+    assert_eq!((loss.session, loss.acknowledged), (ID, Seq(60)));
+    for asked in [None, Some(ID)] {
+        let refused = store.session(asked).map(drop).unwrap_err();
+        assert!(matches!(refused, StoreError::Lost(_)), "{refused}");
+    }
+    assert!(!verify(&store, None, &()).unwrap().is_sound());
+    assert_eq!(store.next_session().unwrap(), SessionId(2));
+    drop(store);
+    let cut = repair(dead.path()).unwrap().cut;
+    assert_eq!(sound(dead.path()), cut[0].kept.unwrap().0);
+}
+
+#[test]
+fn a_journal_that_is_gone_takes_the_session_with_it_and_its_number_is_not_given_again() {
+    let dead = killed(6);
+    damage(dead.path(), |bytes, _| bytes.clear());
+    let store = Store::open(dead.path(), "test").unwrap();
+    assert!(store.sessions().unwrap().is_empty());
+    let refused = store.session(None).map(drop).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Lost(loss) if loss.found.is_none()),
+        "{refused}"
+    );
+    assert_eq!(store.next_session().unwrap(), SessionId(2));
+    drop(store);
+    let report = repair(dead.path()).unwrap();
+    assert_eq!(report.cut.len(), 1);
+    assert_eq!(report.cut[0].kept, None);
+    let store = Store::open(dead.path(), "test").unwrap();
+    assert!(verify(&store, None, &()).unwrap().is_sound());
+    assert!(matches!(store.session(None), Err(StoreError::Empty)));
+}
+
+/// The files of a trace that ended in order.
+fn closed(events: u64) -> tempfile::TempDir {
+    let dead = killed(events);
+    Store::open(dead.path(), "test").unwrap().close().unwrap();
+    dead
+}
+
+#[test]
+fn lists_of_tables_are_made_anew_without_any_loss() {
+    for (number, file) in [
+        (2, "current"),
+        (4, "v1"),
+        (7, "current"),
+        (9, "v1"),
+        (0, "current"),
+    ] {
+        let state = closed(30);
+        let path = state.path().join(format!("db/keyspaces/{number}/{file}"));
+        let mut bytes = fs::read(&path).unwrap_or_default();
+        bytes.reverse();
+        fs::write(&path, bytes).unwrap();
+        assert!(
+            Store::open(state.path(), "test").is_err(),
+            "{number}/{file}"
+        );
+        let report = repair(state.path()).unwrap();
+        assert!(!report.mended.is_empty());
+        assert_eq!(report.cut, [], "{number}/{file}");
+        let store = Store::open(state.path(), "test").unwrap();
+        assert!(
+            verify(&store, None, &()).unwrap().is_sound(),
+            "{number}/{file}"
+        );
+        let reader = store.session(None).unwrap();
+        assert_eq!(reader.snapshot(Seq(30)).unwrap().entries().len(), 31);
+    }
+}
+
+#[test]
+fn a_table_that_is_gone_takes_only_what_stood_on_it() {
+    for (number, trees) in [(3, false), (5, false), (4, false)] {
+        let state = closed(30);
+        let tables = state.path().join(format!("db/keyspaces/{number}/tables"));
+        let table = fs::read_dir(tables)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let bytes = fs::read(&table).unwrap();
+        fs::write(&table, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(Store::open(state.path(), "test").is_err());
+        let report = repair(state.path()).unwrap();
+        assert_eq!(report.cut.len(), 1, "{number}");
+        assert_eq!(report.cut[0].kept, Some(Seq(0)));
+        assert_eq!(report.cut[0].tree, trees || number != 5, "{number}");
+        let store = Store::open(state.path(), "test").unwrap();
+        let reader = store.session(None).unwrap();
+        assert_eq!(reader.progress().counts.get(OpKind::Gap), 1);
+        assert_eq!(repair_again(state.path(), store), []);
+    }
+}
+
+fn repair_again(state: &Path, store: Store) -> Vec<super::Cut> {
+    drop(store);
+    repair(state).unwrap().cut
+}
