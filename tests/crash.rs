@@ -26,8 +26,9 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 /// What was there when: the number reached, and the moment it was looked at.
 type Samples = Vec<(Instant, u64)>;
 
-/// Starts a recorder over the counting workload; stops it and then the workload after `lifetime`.
-fn record_and_kill(env: &Env, lifetime: Duration) -> (Instant, Samples) {
+/// Starts a recorder over the counting workload; stops it and then the workload `lifetime` after
+/// its own start, or after that of the workload.
+fn record_and_kill(env: &Env, lifetime: Duration, begun: bool) -> (Instant, Samples) {
     let pid_file = env.base().join("pid");
     let mut command = env.recording();
     command.arg(demo("counting-workload")).arg("--pid-file");
@@ -39,6 +40,9 @@ fn record_and_kill(env: &Env, lifetime: Duration) -> (Instant, Samples) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let mut recorder = command.spawn().unwrap();
+    if begun {
+        until("the workload begins", || pid_file.exists());
+    }
     let (start, mut samples) = (Instant::now(), Samples::new());
     while start.elapsed() < lifetime {
         samples.push((Instant::now(), numbers(env)));
@@ -110,7 +114,7 @@ fn a_killed_recorder_leaves_a_prefix() {
         // Half of the moments fall into the start, the baseline and the first commits.
         let span = if round % 2 == 0 { 600 } else { 4000 };
         let lifetime = Duration::from_millis(rng.below(span));
-        let (killed, samples) = record_and_kill(&env, lifetime);
+        let (killed, samples) = record_and_kill(&env, lifetime, round % 2 == 1);
         if !env.state().exists() {
             continue;
         }
@@ -137,7 +141,7 @@ fn sessions_before_the_kill_stay_whole() {
     let before = env.export("latest");
     let mut rng = Rng::new(7);
     for _ in 0..3 {
-        record_and_kill(&env, Duration::from_millis(200 + rng.below(800)));
+        record_and_kill(&env, Duration::from_millis(200 + rng.below(800)), false);
         let out = env.base().join(format!("first-{}", rng.next_u64()));
         let mut export = env.command("export");
         export.args(["--session", "1", "--out"]).arg(&out);

@@ -4,6 +4,8 @@
 //! Facts are told apart from the decision, so that the decision can be tested without a
 //! host that has them.
 
+use aya::programs::{LsmAttachType, ProgramType};
+use aya::sys::is_program_supported;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -51,6 +53,8 @@ pub struct Facts {
     pub lockdown: Option<String>,
     /// `kernel.unprivileged_bpf_disabled`: 0 allows, 1 and 2 refuse.
     pub unprivileged_bpf_disabled: Option<u8>,
+    /// The control group of this process, as version 2 has it.
+    pub cgroup: Option<String>,
     /// The container runtime this process seems to be in.
     pub container: Option<String>,
     /// Limits of inotify.
@@ -140,6 +144,7 @@ impl Facts {
             lockdown: text("sys/kernel/security/lockdown").and_then(|text| chosen(&text)),
             unprivileged_bpf_disabled: text("proc/sys/kernel/unprivileged_bpf_disabled")
                 .and_then(|text| text.parse().ok()),
+            cgroup: text("proc/self/cgroup").and_then(|text| cgroup(&text)),
             container: container(root),
             inotify: Inotify {
                 max_user_watches: number("proc/sys/fs/inotify/max_user_watches"),
@@ -166,6 +171,29 @@ fn capabilities(status: &str) -> Option<Capabilities> {
 fn chosen(modes: &str) -> Option<String> {
     let (_, rest) = modes.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
+}
+
+/// Asks the kernel which types of programs it would take from this process.
+#[must_use]
+pub fn program_types() -> Vec<(&'static str, bool)> {
+    let kinds = [
+        ("fentry", ProgramType::Tracing),
+        ("raw_tracepoint", ProgramType::RawTracePoint),
+        ("tracepoint", ProgramType::TracePoint),
+        ("kprobe", ProgramType::KProbe),
+        ("lsm", ProgramType::Lsm(LsmAttachType::Mac)),
+    ];
+    let takes = |kind| is_program_supported(kind).unwrap_or(false);
+    kinds
+        .into_iter()
+        .map(|(name, kind)| (name, takes(kind)))
+        .collect()
+}
+
+/// The line of version 2: `0::/path`.
+fn cgroup(text: &str) -> Option<String> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(path.to_owned())
 }
 
 /// Runtimes leave a marker file or name themselves in the environment of process 1 and
@@ -220,6 +248,7 @@ mod tests {
             ("proc/sys/fs/inotify/max_queued_events", "nonsense\n"),
             ("sys/kernel/btf/vmlinux", "BTF"),
             ("proc/1/cgroup", "0::/docker/0123\n"),
+            ("proc/self/cgroup", "1:cpu:/x\n0::/user.slice\n"),
         ] {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -228,6 +257,7 @@ mod tests {
         let facts = Facts::below(root.path());
         assert_eq!(facts.kernel.as_deref(), Some("6.1.0-x"));
         assert_eq!(facts.container.as_deref(), Some("docker"));
+        assert_eq!(facts.cgroup.as_deref(), Some("/user.slice"));
         assert!(facts.btf);
         assert_eq!(facts.unprivileged_bpf_disabled, Some(2));
         let inotify = Inotify {

@@ -39,6 +39,10 @@ pub(crate) struct Known {
     pub(crate) listed: u64,
     /// When its content was last read, CLOCK_MONOTONIC, ns: what was written before is in it.
     pub(crate) seen: u64,
+    /// Length after the last captured change, bytes; counts where `read` is `None`.
+    pub(crate) size: u64,
+    /// A captured change has left a hole in it.
+    pub(crate) sparse: bool,
     /// ctime at the last look at its attributes.
     pub(crate) looked: Option<UnixTime>,
 }
@@ -81,6 +85,8 @@ impl Tree {
             torn: 0,
             listed: 0,
             seen: 0,
+            size: 0,
+            sparse: false,
             looked: None,
         };
         self.files.insert(file, known);

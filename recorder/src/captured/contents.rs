@@ -96,7 +96,11 @@ impl Recording<'_> {
         capture: (u64, &[u8], u64),
         op: Op,
     ) -> Result<(), StoreError> {
-        let seen = self.seen_captured(inode);
+        let sparse = self.leaves_holes(file, capture);
+        let seen = Seen {
+            sparse,
+            ..self.seen_captured(inode)
+        };
         if inode.size > self.max_file {
             return self.omit_captured((file, time), inode, op);
         }
@@ -151,6 +155,19 @@ impl Recording<'_> {
         let changes = vec![Change::Content { file, content }];
         let time = self.timestamp(time);
         self.emit(time, Some(file), op, changes).map(drop)
+    }
+
+    /// Whether a file has holes after a change, as far as its lengths tell.
+    fn leaves_holes(&mut self, file: FileId, (offset, bytes, size): (u64, &[u8], u64)) -> bool {
+        let Some(known) = self.tree.get_mut(file) else {
+            return false;
+        };
+        let read = known.read.map(|read| (read.stat.size, read.stat.sparse()));
+        let (before, sparse) = read.unwrap_or((known.size, known.sparse));
+        let grown = bytes.is_empty() && size > before;
+        known.size = size;
+        known.sparse = size > 0 && (sparse || offset > before || grown);
+        known.sparse
     }
 
     fn seen_captured(&self, inode: &Inode) -> Seen {

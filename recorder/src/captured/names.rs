@@ -299,6 +299,9 @@ impl Recording<'_> {
             known.node.mode = inode.mode & 0o7777;
             known.changed = true;
             changes.push(self.tree.node_change(file));
+        } else {
+            // It has moved on since, or is gone: found once no record waits.
+            self.doubt_all();
         }
         let op = match removed {
             true => Op::Removexattr { name },

@@ -84,6 +84,8 @@ fn fact_lines<'a>(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<(&
             "unprivileged_bpf_disabled",
             number(facts.unprivileged_bpf_disabled.map(u64::from)),
         ),
+        ("program types", program_types()),
+        ("cgroup", facts.cgroup.clone().unwrap_or_else(unknown)),
         (
             "container",
             facts
@@ -120,6 +122,22 @@ fn fact_lines<'a>(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<(&
         ));
     }
     lines
+}
+
+/// Those that load.
+fn program_types() -> String {
+    match taken_types().as_slice() {
+        [] => "none that the kernel takes from this user".to_owned(),
+        taken => taken.join(", "),
+    }
+}
+
+fn taken_types() -> Vec<String> {
+    let types = diffkeeper_ebpf::support::program_types().into_iter();
+    types
+        .filter(|(_, takes)| *takes)
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 fn yes(fact: bool) -> String {
@@ -162,6 +180,8 @@ fn object(facts: &Facts, watch: &Place, advice: &Advice) -> Object {
     object
         .set_some("lockdown", facts.lockdown.as_deref())
         .set_some("unprivileged_bpf_disabled", facts.unprivileged_bpf_disabled)
+        .set("program_types", taken_types())
+        .set_some("cgroup", facts.cgroup.as_deref())
         .set_some("container", facts.container.as_deref())
         .set_some("inotify_max_user_watches", facts.inotify.max_user_watches)
         .set_some(
