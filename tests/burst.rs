@@ -19,14 +19,14 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Env, knob, missing, run, run_for, skip, tracepoints, until};
+use common::{Env, kernel_bed, kernel_tier, knob, missing, run, run_for, skip, until};
 use diffkeeper_demo::rng::Rng;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// A recording with as small a ring as there is.
 fn recording(env: &Env) -> Command {
     let mut command = env.command("record");
-    command.args(["--backend", "tracepoint", "--ring-size", "256KiB", "--"]);
+    command.args(["--backend", kernel_tier(), "--ring-size", "256KiB", "--"]);
     command
 }
 
@@ -57,7 +57,7 @@ fn judge(env: &Env) -> u64 {
 
 #[test]
 fn a_burst_is_held_back_and_loses_nothing() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let limit = Duration::from_secs(1200);
     run_for(recording(&env).args(dd("of=file")), limit).expect(0);
     assert_eq!(judge(&env), pages(), "nobody was held back in time");
@@ -67,7 +67,7 @@ fn a_burst_is_held_back_and_loses_nothing() {
 /// the writer go on, and what is lost is a gap.
 #[test]
 fn a_recorder_that_is_stopped_loses_nothing_silently() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let mut recorder = recording(&env)
         .args(dd("of=file"))
         .stderr(Stdio::null())
@@ -91,7 +91,7 @@ fn a_recorder_that_is_stopped_loses_nothing_silently() {
 /// one of its own making.
 #[test]
 fn the_recorders_own_stops_are_not_taken_for_the_users() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     if let Some(program) = missing(&["bash"]) {
         return skip(&format!("{program} is not installed"));
     }
@@ -124,7 +124,7 @@ fn a_killed_recorder_leaves_nobody_stopped() {
     let mut rng = Rng::new(0x7374_6f70 + knob("DIFFKEEPER_TEST_SEED", 0));
     let mut stopped = 0;
     for round in 0..knob("DIFFKEEPER_TEST_KILLS", 8) {
-        let Some(env) = tracepoints() else { return };
+        let Some(env) = kernel_bed() else { return };
         let load = "for i in 1 2 3; do dd if=/dev/zero bs=4k of=f$i status=none & done; wait";
         let mut recorder = recording(&env)
             .args(["sh", "-c", load])

@@ -1,5 +1,6 @@
 //! The kernel tier through the binary: every write is a state of its own, in the order of the
-//! kernel, with the process that made it. Needs root, BTF and an ext4 below `target/`.
+//! kernel, with the process that made it. Needs root and BTF; with the tracepoint tier, which is
+//! the default, an ext4 below `target/`. `DIFFKEEPER_TEST_BACKEND=fentry` takes that tier.
 //!
 //! `DIFFKEEPER_TEST_WRITES` (250) is how often each of 8 threads writes.
 #![cfg(target_os = "linux")]
@@ -15,15 +16,24 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Env, demo, knob, missing, run, skip, tracepoints};
+use common::{Env, demo, kernel_bed, kernel_tier, knob, missing, run, skip};
 use diffkeeper_demo::overwriting::{Plan, apply};
 use diffkeeper_demo::rng::Rng;
 use serde_json::Value;
 
 fn record(env: &Env, args: &[&std::ffi::OsStr]) -> common::Run {
     let mut command = env.command("record");
-    command.args(["--backend", "tracepoint", "--"]).args(args);
+    command.args(["--backend", kernel_tier(), "--"]).args(args);
     run(&mut command)
+}
+
+/// For what only the tracepoint tier does.
+fn tracepoint_bed() -> Option<Env> {
+    if kernel_tier() != "tracepoint" {
+        skip("it is about the tracepoint tier");
+        return None;
+    }
+    kernel_bed()
 }
 
 fn overwrite(env: &Env, plan: &Plan) {
@@ -69,7 +79,7 @@ fn shown(env: &Env, event: &Value) -> Vec<u8> {
 
 #[test]
 fn each_of_200_overwrites_is_a_state() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let plan = Plan {
         seed: 1,
         writes: 200,
@@ -88,7 +98,7 @@ fn each_of_200_overwrites_is_a_state() {
 
 #[test]
 fn the_image_after_any_write_is_that_of_the_program() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let plan = Plan {
         seed: 2,
         writes: 1000,
@@ -117,7 +127,7 @@ fn the_image_after_any_write_is_that_of_the_program() {
 /// what it knows, and look.
 #[test]
 fn what_happens_elsewhere_is_not_heard() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let script = "i=0; while [ $i -lt 300 ]; do \
         mkdir ../d; echo $i > ../d/other; mv ../d ../e; rm -r ../e; echo $i > file; i=$((i+1)); done";
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
@@ -130,7 +140,7 @@ fn what_happens_elsewhere_is_not_heard() {
 }
 
 fn concurrent_writers_leave_the_same_file(sync: bool) {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let plan = Plan {
         seed: 3,
         writes: knob("DIFFKEEPER_TEST_WRITES", 250),
@@ -162,7 +172,7 @@ fn concurrent_overlapping_writes_with_o_dsync() {
 
 #[test]
 fn who_did_what_is_told() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let script = "mkdir d; echo one > d/a; cat d/a > b; read x < b; mv b d/c; rm d/a; exit 7";
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(7);
     env.assert_latest();
@@ -185,7 +195,7 @@ fn who_did_what_is_told() {
 /// A process that executes one program after the other is each of them in turn.
 #[test]
 fn each_program_of_a_process_has_facts_of_its_own() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = kernel_bed() else { return };
     let script = "echo 1 > a; exec tail -c 1 a";
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
     let comms = |filter: &str| {
@@ -227,7 +237,7 @@ fn unshared(env: &Env, flags: &[&str], script: &str) -> Option<common::Run> {
 
 #[test]
 fn a_pid_namespace_is_recorded_by_its_own_numbers() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = tracepoint_bed() else { return };
     let script = "$EXE record --backend tracepoint --state-dir $STATE -- \
         sh -c 'echo $$ > pid; cat pid | cat'";
     let Some(done) = unshared(&env, &["-pf", "--mount-proc"], script) else {
@@ -245,7 +255,7 @@ fn a_pid_namespace_is_recorded_by_its_own_numbers() {
 /// Below one root: a tmpfs, and another directory of the same ext4.
 #[test]
 fn several_file_systems_below_one_root() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = tracepoint_bed() else { return };
     let script = "mkdir tm bind ../other; mount -t tmpfs none tm; mount --bind ../other bind
         $EXE record --backend tracepoint --state-dir $STATE -- sh -c '
             echo 1 > tm/a; echo 22 > tm/a; mv tm/a tm/b; mkdir tm/d
@@ -269,7 +279,7 @@ fn several_file_systems_below_one_root() {
 /// Elsewhere than on ext4 a file is observed when it is closed.
 #[test]
 fn tmpfs_is_observed_at_close() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = tracepoint_bed() else { return };
     let script = "mkdir tm; mount -t tmpfs none tm; cd tm
         $EXE record --backend tracepoint --state-dir $STATE -- sh -c '
             for i in 1 2 3 4 5 6 7 8 9; do echo $i$i > f; sleep 0.05; done
@@ -294,7 +304,7 @@ fn tmpfs_is_observed_at_close() {
 
 #[test]
 fn auto_takes_the_best_that_works_and_says_why() {
-    let Some(env) = tracepoints() else { return };
+    let Some(env) = tracepoint_bed() else { return };
     let script = "$EXE record --state-dir $STATE -- true";
     let Some(done) = unshared(&env, &["-m"], script) else {
         return;

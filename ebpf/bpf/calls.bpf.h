@@ -46,7 +46,7 @@ static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 re
 	call = call_of(task);
 	if (!call)
 		return 0;
-	if (!is_ext4(inode) && (shape->class == C_WRITE || shape->class == C_PWRITE)) {
+	if (!tells_writes(inode) && (shape->class == C_WRITE || shape->class == C_PWRITE)) {
 		describe(&pieces.segment.about, inode);
 		pieces.segment.from = regs->si;
 		pieces.segment.number = call->number;
@@ -54,8 +54,10 @@ static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 re
 		emit_write(&pieces, ret);
 		return 0;
 	}
-	if (!is_ext4(inode))
+	if (!tells_writes(inode))
 		doubt.reason = DK_FOREIGN;
+	else if (regs->orig_ax == NR_COPY_FILE_RANGE)
+		doubt.reason = DK_CLONE;
 	doubt.len = 0;
 	return emit_dirty(call, inode, &doubt);
 }
@@ -114,7 +116,7 @@ static __noinline int exit_open(struct call *call, struct pt_regs *regs, s64 ret
 	inode = wanted(file);
 	if (!inode)
 		return 0;
-	if (!is_ext4(inode))
+	if (foreign && !is_ext4(inode))
 		open_foreign(call, file, inode, flags);
 	if (reads || (flags & (O_WRONLY | O_RDWR)))
 		emit_descriptor(inode, DK_OPEN, flags,
@@ -222,11 +224,11 @@ static __noinline int exit_ioctl(struct call *call, struct pt_regs *regs, s64 re
 static __noinline int exit_xattr(struct call *call, struct pt_regs *regs, s64 ret)
 {
 	const volatile struct shape *shape = shape_of(regs);
+	struct label label = { .user = argument(regs, shape->name) };
 
 	if (ret < 0 || !call || !call->marks)
 		return 0;
-	return emit_xattr(call, (void *)call->mark[0], argument(regs, shape->name),
-			  shape->class == C_REMOVEXATTR);
+	return emit_xattr(call, (void *)call->mark[0], &label, shape->class == C_REMOVEXATTR);
 }
 
 INLINE u32 op_of(u32 class)
@@ -304,9 +306,11 @@ static __noinline int exit_descriptor(struct call *call, struct pt_regs *regs, s
 		return 0;
 	if (class == C_TRUNCATE)
 		return emit_truncate(call, inode, 0);
-	if (class == C_SETXATTR || class == C_REMOVEXATTR)
-		return emit_xattr(call, inode, argument(regs, shape->name),
-				  class == C_REMOVEXATTR);
+	if (class == C_SETXATTR || class == C_REMOVEXATTR) {
+		struct label label = { .user = argument(regs, shape->name) };
+
+		return emit_xattr(call, inode, &label, class == C_REMOVEXATTR);
+	}
 	if (class == C_FALLOCATE) {
 		struct range range = {
 			.kind = DK_FALLOCATE,

@@ -235,6 +235,7 @@ struct label {
 	u64 kernel;
 	u64 user;
 	u64 target; /* of a symbolic link, in the process */
+	u64 kernel_target; /* the same in the kernel; neither: as the inode holds it */
 	u32 len;    /* of the name in the kernel */
 	u32 flags;  /* of the record's head */
 };
@@ -304,7 +305,6 @@ static __noinline int emit_entry(struct call *call, struct inode *inode,
 	return 0;
 }
 
-/* With the target as the caller gave it, else as the inode holds it. */
 static __noinline int emit_symlink(struct call *call, struct inode *inode,
 				   struct inode *parent, const struct label *label)
 {
@@ -319,6 +319,9 @@ static __noinline int emit_symlink(struct call *call, struct inode *inode,
 	link = slot->name + len;
 	if (label->target)
 		target = bpf_probe_read_user_str(link, DK_PATH_MAX, (void *)label->target);
+	else if (label->kernel_target)
+		target = bpf_probe_read_kernel_str(link, DK_PATH_MAX,
+						   (void *)label->kernel_target);
 	else
 		target = bpf_probe_read_kernel_str(link, DK_PATH_MAX,
 						   BPF_CORE_READ(inode, i_link));
@@ -341,7 +344,7 @@ struct rename_slot {
 
 struct moved {
 	struct inode *inode, *from, *to, *replaced;
-	u64 from_path, to_path; /* addresses of the process */
+	struct label old_name, new_name;
 	u32 flags, pad;
 };
 
@@ -360,10 +363,10 @@ static __noinline int emit_rename(struct call *call, const struct moved *moved)
 	body->has |= describe_if(&body->replaced, moved->replaced, DK_HAS_REPLACED);
 	body->flags = moved->flags;
 	body->pad = 0;
-	from = last_component(slot->names, moved->from_path);
+	from = put_name(slot->names, &moved->old_name);
 	HIDE(from);
 	from &= 0xff;
-	to = last_component(slot->names + from, moved->to_path);
+	to = put_name(slot->names + from, &moved->new_name);
 	HIDE(to);
 	to &= 0xff;
 	body->from_name = from;
@@ -401,7 +404,9 @@ struct xattr_slot {
 	char name[256];
 };
 
-static __noinline int emit_xattr(struct call *call, struct inode *inode, u64 name, u32 removed)
+/* A name that is looked for in the process unless it is in the kernel. */
+static __noinline int emit_xattr(struct call *call, struct inode *inode,
+				 const struct label *label, u32 removed)
 {
 	struct xattr_slot *slot = TAKE(DK_XATTR, SLOT_BODY, inode);
 	long len;
@@ -409,14 +414,19 @@ static __noinline int emit_xattr(struct call *call, struct inode *inode, u64 nam
 	if (!slot)
 		return 0;
 	describe(&slot->xattr.inode, inode);
-	len = bpf_probe_read_user_str(slot->name, sizeof(slot->name), (void *)name);
+	if (label->kernel)
+		len = bpf_probe_read_kernel_str(slot->name, sizeof(slot->name),
+						(void *)label->kernel);
+	else
+		len = bpf_probe_read_user_str(slot->name, sizeof(slot->name),
+					      (void *)label->user);
 	if (len < 1)
 		len = 1;
 	slot->xattr.name = len - 1;
 	slot->xattr.removed = removed;
 	slot->xattr.pad = 0;
 	done(call, DK_XATTR, &slot->xattr.inode);
-	head(&slot->head, DK_XATTR, 0, sizeof(slot->head) + sizeof(slot->xattr) + len - 1,
+	head(&slot->head, DK_XATTR, label->flags, sizeof(slot->head) + sizeof(slot->xattr) + len - 1,
 	     call ? call->number : 0);
 	submit(slot);
 	return 0;

@@ -9,16 +9,10 @@
 #ifndef DK_EXT4_H
 #define DK_EXT4_H
 
-/* Whether the call under way writes no more than this. */
-INLINE bool is_whole(struct task_struct *task, u32 copied)
+/* Whether writes to the file are told under its lock. */
+INLINE bool tells_writes(struct inode *inode)
 {
-	struct pt_regs *regs = registers(task);
-	u32 class;
-
-	if (copied > DK_BYTES_MAX || (task->flags & PF_IO_WORKER))
-		return false;
-	class = shape_of(regs)->class;
-	return (class == C_WRITE || class == C_PWRITE) && regs->dx == copied;
+	return is_ext4(inode);
 }
 
 INLINE int segment(struct inode *inode, u64 pos, u32 copied)
@@ -37,15 +31,8 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 			call->dirtied = 1;
 		return emit_dirty(call, inode, &lost);
 	}
-	if (call) {
-		pieces.segment.number = call->number;
-		if (is_whole(task, copied)) {
-			pieces.segment.flags |= DK_WHOLE;
-			call->whole = 1;
-		} else {
-			call->segments++;
-		}
-	}
+	if (call)
+		count_segment(call, &pieces.segment, is_whole(task, copied));
 	describe_own(&pieces.segment.about, inode);
 	pieces.segment.from = (u64)address_of(inode, pos);
 	emit_write(&pieces, copied);
@@ -202,8 +189,8 @@ static __noinline int finish_rename(struct call *call, struct moved *moved)
 		return 0;
 	call->moved[0] = (u64)moved->inode;
 	call->moved[1] = (u64)moved->replaced;
-	moved->from_path = argument(regs, shape->path);
-	moved->to_path = argument(regs, shape->other_path);
+	moved->old_name.user = argument(regs, shape->path);
+	moved->new_name.user = argument(regs, shape->other_path);
 	return emit_rename(call, moved);
 }
 
@@ -521,26 +508,6 @@ int BPF_PROG(dio_complete, struct kiocb *iocb, int error, s64 ret)
 	doubt.offset = BPF_CORE_READ(iocb, ki_pos) - ret;
 	doubt.anonymous = !!(task->flags & PF_KTHREAD);
 	return emit_dirty(call, inode, &doubt);
-}
-
-/* A page that a process dirties outside of any call: a store to a shared mapping. The
- * store itself comes afterwards, and later ones to this page go unseen.
- */
-SEC("tp_btf/writeback_dirty_folio")
-int BPF_PROG(dirty_folio, struct folio *folio, struct address_space *mapping)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct doubt doubt = { .reason = DK_MMAP, .len = 1 << PAGE_SHIFT };
-	struct inode *inode;
-
-	if (unheard(task) || (task->flags & PF_IO_WORKER) || !mapping ||
-	    registers(task)->orig_ax != ~0ul)
-		return 0;
-	inode = BPF_CORE_READ(mapping, host);
-	if (!is_regular(inode) || !inside(inode))
-		return 0;
-	doubt.offset = (u64)BPF_CORE_READ(folio, index) << PAGE_SHIFT;
-	return emit_dirty(call_under_way(task), inode, &doubt);
 }
 
 #endif

@@ -68,15 +68,25 @@ typedef __s64 s64;
 #define FICLONERANGE 0x4020940d
 #define FS_IOC_SETFLAGS 0x40086602
 #define EXT4_MAGIC 0xef53
+#define TMPFS_MAGIC 0x01021994
+#define XFS_MAGIC 0x58465342
+#define OVERLAYFS_MAGIC 0x794c7630
 #define SIGSTOP 19
 #define SIGNAL_GROUP_EXIT 4
 #define PF_IO_WORKER 0x10
 #define PF_KTHREAD 0x00200000
 #define FMODE_WRITE 2
 #define FMODE_CREATED 0x100000
+#define FMODE_BACKING 0x2000000
+#define ATTR_MODE 1
+#define ATTR_OWNER 6 /* ATTR_UID, ATTR_GID */
+#define ATTR_SIZE 8
+#define ATTR_TIMES 0x30 /* ATTR_ATIME, ATTR_MTIME */
+#define IOMAP_DIO_WRITE (1u << 30)
 #define I_CTIME_QUERIED 0x80000000u /* in i_ctime_nsec from 6.13 on */
 #define IOCB_WRITE (1 << 18)
 #define PAGE_SHIFT 12
+#define PAGE_SIZE (1ull << PAGE_SHIFT)
 #define XA_CHUNK_MASK 63
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -176,6 +186,15 @@ struct ext4_inode_info {
 	struct timespec64 i_crtime;
 };
 
+struct shmem_inode_info {
+	struct timespec64 i_crtime;
+	struct inode vfs_inode;
+};
+
+struct page {
+	unsigned long flags;
+};
+
 struct folio {
 	unsigned long index;
 	void *private;
@@ -200,6 +219,15 @@ struct file {
 	u32 f_flags;
 	struct path f_path;
 	s64 f_pos;
+	struct address_space *f_mapping;
+};
+
+/* A file of a file system that a stacked one (overlayfs) keeps its own in; before 6.7 such
+ * a file says the path of the stacked one itself.
+ */
+struct backing_file {
+	struct file file;
+	struct path user_path;
 };
 
 typedef struct {
@@ -300,6 +328,22 @@ struct kiocb {
 	s64 ki_pos;
 	void *ki_complete;
 	int ki_flags;
+};
+
+struct iattr {
+	u32 ia_valid;
+};
+
+struct renamedata {
+	struct dentry *old_dentry, *new_dentry;
+	u32 flags;
+};
+
+struct iomap_dio {
+	struct kiocb *iocb;
+	s64 size;
+	u32 flags;
+	int error;
 };
 
 struct iov_iter {

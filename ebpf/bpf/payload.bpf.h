@@ -81,6 +81,30 @@ struct segment {
 	u32 stream;   /* of output; 0: a write to a file */
 };
 
+/* Whether the call under way writes no more than this. */
+INLINE bool is_whole(struct task_struct *task, u32 copied)
+{
+	struct pt_regs *regs = registers(task);
+	u32 class;
+
+	if (copied > DK_BYTES_MAX || (task->flags & PF_IO_WORKER))
+		return false;
+	class = shape_of(regs)->class;
+	return (class == C_WRITE || class == C_PWRITE) && regs->dx == copied;
+}
+
+/* Numbers a segment and says whether it is all that its call writes. */
+INLINE void count_segment(struct call *call, struct segment *segment, bool whole)
+{
+	segment->number = call->number;
+	if (whole) {
+		segment->flags |= DK_WHOLE;
+		call->whole = 1;
+	} else {
+		call->segments++;
+	}
+}
+
 static __noinline int put_write(struct dk_head *slot, const struct segment *segment, u32 len)
 {
 	struct dk_write *body = (void *)(slot + 1);

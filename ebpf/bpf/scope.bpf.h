@@ -76,14 +76,25 @@ INLINE void times(struct dk_inode *out, struct inode *inode)
 				   BPF_CORE_READ(in65, i_ctime.tv_nsec));
 }
 
-INLINE u64 birth(struct inode *inode)
-{
-	struct ext4_inode_info *info = NULL;
+/* When the file was made, of an inode that lies in a struct of its file system. */
+#define BIRTH(type, inode)                                                         \
+	({                                                                         \
+		struct type *info = NULL;                                          \
+		u64 born = 0;                                                      \
+		if (bpf_core_field_exists(info->i_crtime)) {                       \
+			info = (void *)(inode) - bpf_core_field_offset(info->vfs_inode); \
+			born = nanos(BPF_CORE_READ(info, i_crtime.tv_sec),         \
+				     BPF_CORE_READ(info, i_crtime.tv_nsec));       \
+		}                                                                  \
+		born;                                                              \
+	})
 
-	if (!bpf_core_type_exists(struct ext4_inode_info))
-		return 0;
-	info = (void *)inode - bpf_core_field_offset(info->vfs_inode);
-	return nanos(BPF_CORE_READ(info, i_crtime.tv_sec), BPF_CORE_READ(info, i_crtime.tv_nsec));
+/* 0 where the file system is not known: user space gives such files none either. */
+INLINE u64 birth(struct inode *inode, u32 magic)
+{
+	if (magic == EXT4_MAGIC)
+		return BIRTH(ext4_inode_info, inode);
+	return magic == TMPFS_MAGIC ? BIRTH(shmem_inode_info, inode) : 0;
 }
 
 INLINE void describe(struct dk_inode *out, struct inode *inode)
@@ -92,7 +103,7 @@ INLINE void describe(struct dk_inode *out, struct inode *inode)
 
 	out->ino = BPF_CORE_READ(inode, i_ino);
 	out->magic = BPF_CORE_READ(sb, s_magic);
-	out->birth = out->magic == EXT4_MAGIC ? birth(inode) : 0;
+	out->birth = birth(inode, out->magic);
 	out->size = BPF_CORE_READ(inode, i_size);
 	out->dev = BPF_CORE_READ(sb, s_dev);
 	out->rdev = BPF_CORE_READ(inode, i_rdev);
@@ -109,7 +120,7 @@ INLINE void describe_own(struct dk_inode *out, struct inode *inode)
 {
 	out->ino = inode->i_ino;
 	out->magic = inode->i_sb->s_magic;
-	out->birth = out->magic == EXT4_MAGIC ? birth(inode) : 0;
+	out->birth = birth(inode, out->magic);
 	out->size = inode->i_size;
 	out->dev = inode->i_sb->s_dev;
 	out->rdev = inode->i_rdev;

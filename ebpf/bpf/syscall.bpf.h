@@ -49,6 +49,7 @@ struct shape {
 #define NR_OPENAT 257
 #define NR_OPENAT2 437
 #define NR_RENAMEAT2 316
+#define NR_COPY_FILE_RANGE 326
 
 const volatile struct shape shapes[SYSCALLS] = {
 	[0] = { C_READ, 0, NO }, /* read */

@@ -31,6 +31,8 @@ struct call {
 	u64 moved[2]; /* inodes whose names are other ones when the call is over */
 	u64 shifting; /* inode whose range is being collapsed or inserted */
 	u64 after;    /* its length when that has worked */
+	u64 under_way; /* address that names the operation of the fentry tier */
+	u64 begins;   /* where it writes, or its turn */
 	struct dk_inode subject; /* what to read again if the call fails after all */
 };
 

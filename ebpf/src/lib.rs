@@ -4,4 +4,5 @@ pub mod loader;
 mod programs;
 pub mod stopped;
 pub mod support;
+mod symbols;
 pub mod wire;

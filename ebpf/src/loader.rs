@@ -1,29 +1,48 @@
-//! Loads and attaches the kernel programs of the tracepoint tier and hands their ring out.
+//! Loads and attaches the kernel programs of a tier and hands their ring out.
 //!
 //! Nothing outlives the process: programs detach and maps go when their descriptors close.
 //! Processes that were held back stay so until [`Stopped::resume`]: whoever watches over the
 //! recorder's death needs a duplicate of that map's descriptor.
 
-use crate::programs::Job;
+use crate::programs::{self, Job};
 use crate::stopped::Stopped;
 use crate::support::kernel_types;
+use crate::symbols;
 use crate::wire::{Inode, decode_inode, kernel_dev};
 use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError};
+use aya::programs::ProgramError;
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
+use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
-const OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
+const TRACEPOINT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
+const FENTRY: &[u8] = aya::include_bytes_aligned!("../bpf/fentry.bpf.o");
+/// How long a count of programs that were left out holds.
+const MISSED: Duration = Duration::from_millis(200);
 const INSIDE: u32 = 2;
 const OUTSIDE: u32 = 1;
+
+/// How the kernel is listened to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// At its tracepoints: ext4 tells everything, other file systems little.
+    #[default]
+    Tracepoint,
+    /// At its functions, which many hosts refuse: all file systems tell names and
+    /// attributes, those that use the kernel's own page cache code their contents.
+    Fentry,
+}
 
 /// What to capture.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// By which programs.
+    pub tier: Tier,
     /// Directories whose trees are recorded. What is mounted below one is a root of its own.
     pub roots: Vec<InodeId>,
     /// Directories and files that are not, below a root.
@@ -41,8 +60,8 @@ pub struct Config {
     /// half of the ring is unread, so that nothing is lost. Whoever sets this must call
     /// [`Stopped::resume`] and see to it that somebody does when the recorder dies.
     pub hold_back: bool,
-    /// Whether a root lies on a file system other than ext4, which the kernel programs
-    /// can only follow by the paths that processes give.
+    /// Whether a root lies on a file system other than ext4, which the programs of the
+    /// tracepoint tier can only follow by the paths that processes give.
     pub foreign: bool,
     /// What the command's standard output refers to, if its output is to be recorded.
     pub stdout: Option<InodeId>,
@@ -84,6 +103,9 @@ pub enum CaptureError {
     /// A descriptor could not be duplicated.
     #[error("cannot duplicate the descriptor of a capture map: {0}")]
     Descriptor(#[from] std::io::Error),
+    /// The kernel's own addresses could not be had.
+    #[error("cannot find the kernel's memory: {0}")]
+    Symbols(#[source] std::io::Error),
     /// The object holds no such thing: it was built from other sources.
     #[error("the capture object has no {0}")]
     Missing(&'static str),
@@ -102,16 +124,19 @@ pub struct Stats {
     pub emitted: u64,
     /// Times that a process was held back.
     pub stops: u64,
+    /// Times that the kernel left a program out because it was at work already, so that
+    /// something was not told. Counted in the first of `lost` as well.
+    pub missed: u64,
     /// Records that had no room, by the number of their kind in `wire.h`. The first counts
     /// those of files that not even [`Capture::take_dirty`] knows.
     pub lost: [u64; 32],
 }
 
 impl Stats {
-    /// Records that had no room, of all kinds.
+    /// Records that had no room, of all kinds, and what was not even told.
     #[must_use]
     pub fn lost_in_all(&self) -> u64 {
-        self.lost.iter().skip(1).sum()
+        self.lost.iter().skip(1).sum::<u64>() + self.missed
     }
 }
 
@@ -125,6 +150,8 @@ pub struct Capture {
     stopped: Stopped,
     dirty: HashMap<MapData, [u8; 16], [u8; 72]>,
     counters: Array<MapData, [u8; 272]>,
+    /// When programs that were left out were last counted, and how many there were.
+    missed: Cell<(Option<Instant>, u64)>,
 }
 
 /// The records, in the order in which the kernel made them.
@@ -175,7 +202,15 @@ impl Capture {
         };
         let outputs = [place(config.stdout)?, place(config.stderr)?];
         let namespace = pid_namespace()?;
-        let mut bpf = loader(config, &btf, &outputs, &namespace).load(OBJECT)?;
+        let mut loader = loader(config, &btf, &outputs, &namespace);
+        let bases = memory(config.tier)?;
+        let mut bpf = match config.tier {
+            Tier::Tracepoint => loader.load(TRACEPOINT),
+            Tier::Fentry => loader
+                .override_global("page_offset_at", &bases[0], true)
+                .override_global("vmemmap_at", &bases[1], true)
+                .load(FENTRY),
+        }?;
         let mut capture = Self {
             ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
             places: HashMap::try_from(take(&mut bpf, "places")?)?,
@@ -185,6 +220,7 @@ impl Capture {
             bpf,
             btf,
             loaded: Vec::new(),
+            missed: Cell::default(),
         };
         for root in &config.roots {
             capture.place(*root, INSIDE)?;
@@ -232,9 +268,9 @@ impl Capture {
     /// When a program cannot be attached.
     pub fn attach(&mut self) -> Result<(), CaptureError> {
         for &name in &self.loaded {
-            program(&mut self.bpf, name)?
-                .attach()
-                .map_err(|source| CaptureError::Program { name, source })?;
+            let program = self.bpf.program_mut(name);
+            let program = program.ok_or(CaptureError::Missing(name))?;
+            programs::attach(program).map_err(|source| CaptureError::Program { name, source })?;
         }
         Ok(())
     }
@@ -250,6 +286,14 @@ impl Capture {
     /// When the kernel has no such device or the map is full.
     pub fn add_root(&mut self, root: InodeId) -> Result<(), CaptureError> {
         self.place(root, INSIDE)
+    }
+
+    /// Takes a tree out again.
+    ///
+    /// # Errors
+    /// When it was none, or the kernel has no such device.
+    pub fn remove_root(&mut self, root: InodeId) -> Result<(), CaptureError> {
+        Ok(self.places.remove(&place(Some(root))?)?)
     }
 
     fn place(&mut self, at: InodeId, verdict: u32) -> Result<(), CaptureError> {
@@ -268,11 +312,36 @@ impl Capture {
             .iter()
             .map(|word| u64::from_ne_bytes(*word));
         let mut next = || words.next().unwrap_or_default();
-        Ok(Stats {
+        let mut stats = Stats {
             emitted: next(),
             stops: next(),
+            missed: self.missed()?,
             lost: std::array::from_fn(|_| next()),
+        };
+        if let Some(unknown) = stats.lost.first_mut() {
+            *unknown += stats.missed;
+        }
+        Ok(stats)
+    }
+
+    /// Asked for from time to time only: it takes a file of `/proc` for every program.
+    fn missed(&self) -> Result<u64, CaptureError> {
+        let (when, missed) = self.missed.get();
+        if when.is_some_and(|when| when.elapsed() < MISSED) {
+            return Ok(missed);
+        }
+        let missed = self.count_missed()?;
+        self.missed.set((Some(Instant::now()), missed));
+        Ok(missed)
+    }
+
+    fn count_missed(&self) -> Result<u64, CaptureError> {
+        let loaded = self.loaded.iter().copied();
+        let each = loaded.filter_map(|name| Some((name, self.bpf.program(name)?)));
+        each.map(|(name, program)| {
+            programs::missed(program).map_err(|source| CaptureError::Program { name, source })
         })
+        .sum()
     }
 
     /// The files of which records had no room, each once since the last call: as they were
@@ -302,7 +371,7 @@ impl Capture {
 impl Drop for Capture {
     fn drop(&mut self) {
         for name in std::mem::take(&mut self.loaded) {
-            let _ = program(&mut self.bpf, name).map(BtfTracePoint::unload);
+            let _ = self.bpf.program_mut(name).map(programs::unload);
         }
         let _ = self.stopped.resume(true);
     }
@@ -333,6 +402,15 @@ fn loader<'a>(
     loader
 }
 
+/// Where the kernel keeps the addresses by which cached bytes are found.
+fn memory(tier: Tier) -> Result<[u64; 2], CaptureError> {
+    match tier {
+        Tier::Tracepoint => Ok([0; 2]),
+        Tier::Fentry => Ok(symbols::addresses(["page_offset_base", "vmemmap_base"])
+            .map_err(CaptureError::Symbols)?),
+    }
+}
+
 /// The inode of this process's pid namespace, 0 for the first one, in whose numbers the
 /// kernel thinks itself.
 fn pid_namespace() -> Result<u32, CaptureError> {
@@ -359,14 +437,4 @@ const fn flag(value: bool) -> &'static u8 {
 
 fn take(bpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, CaptureError> {
     bpf.take_map(name).ok_or(CaptureError::Missing(name))
-}
-
-fn program<'a>(
-    bpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut BtfTracePoint, CaptureError> {
-    let program = bpf.program_mut(name).ok_or(CaptureError::Missing(name))?;
-    program
-        .try_into()
-        .map_err(|source| CaptureError::Program { name, source })
 }

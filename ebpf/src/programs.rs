@@ -1,15 +1,27 @@
-//! The kernel programs of the tracepoint tier: which tracepoint each attaches to, and when.
+//! The kernel programs of each tier: what each attaches to, and when.
 
-use crate::loader::{CaptureError, Config};
+use crate::loader::{CaptureError, Config, Tier};
 use aya::Btf;
-use aya::programs::{BtfTracePoint, Program, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What a program attaches to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hook {
+    /// A tracepoint of this name.
+    At(&'static str),
+    /// The beginning of a function of this name.
+    Entry(&'static str),
+    /// Its end.
+    Exit(&'static str),
+}
 
 /// When a program is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
     /// Always: without it the tier does not work.
     Always,
-    /// Where the kernel has the tracepoint.
+    /// Where the kernel has the tracepoint or function.
     Known,
     /// When the command's output is wanted.
     Output,
@@ -27,46 +39,110 @@ impl When {
     }
 }
 
-/// Programs by the name of their C function, and their tracepoints. The last ones take the
-/// longest to verify and are loaded first.
-const PROGRAMS: &[(&str, &str, When)] = &[
-    ("da_write_end", "ext4_da_write_end", When::Always),
-    ("write_end", "ext4_write_end", When::Always),
+use Hook::{At, Entry, Exit};
+use When::{Always, Closes, Known, Output};
+
+/// A program by the name of its C function.
+type Spec = (&'static str, Hook, When);
+
+/// Programs of the tracepoint tier. Of each list the last ones take the longest to verify
+/// and are loaded first.
+const TRACEPOINT: &[Spec] = &[
+    ("da_write_end", At("ext4_da_write_end"), Always),
+    ("write_end", At("ext4_write_end"), Always),
     (
         "journalled_write_end",
-        "ext4_journalled_write_end",
-        When::Known,
+        At("ext4_journalled_write_end"),
+        Known,
     ),
-    ("unlink_exit", "ext4_unlink_exit", When::Always),
-    ("allocate_inode", "ext4_allocate_inode", When::Always),
-    ("dirty_inode", "writeback_dirty_inode", When::Always),
-    ("fallocate_enter", "ext4_fallocate_enter", When::Always),
-    ("fallocate_exit", "ext4_fallocate_exit", When::Always),
-    ("punch_hole", "ext4_punch_hole", When::Always),
-    ("zero_range", "ext4_zero_range", When::Always),
-    ("collapse_range", "ext4_collapse_range", When::Always),
-    ("insert_range", "ext4_insert_range", When::Always),
-    ("journal_start", "ext4_journal_start_inode", When::Known),
-    ("dio_begin", "iomap_dio_rw_begin", When::Known),
-    ("dio_complete", "iomap_dio_complete", When::Known),
-    ("dirty_folio", "writeback_dirty_folio", When::Known),
-    ("sys_enter", "sys_enter", When::Closes),
-    ("process_fork", "sched_process_fork", When::Always),
-    ("process_exec", "sched_process_exec", When::Always),
-    ("process_exit", "sched_process_exit", When::Always),
-    ("output_exit", "sys_exit", When::Output),
-    ("mark_inode_dirty", "ext4_mark_inode_dirty", When::Always),
-    ("sys_exit", "sys_exit", When::Always),
+    ("unlink_exit", At("ext4_unlink_exit"), Always),
+    ("allocate_inode", At("ext4_allocate_inode"), Always),
+    ("dirty_inode", At("writeback_dirty_inode"), Always),
+    ("fallocate_enter", At("ext4_fallocate_enter"), Always),
+    ("fallocate_exit", At("ext4_fallocate_exit"), Always),
+    ("punch_hole", At("ext4_punch_hole"), Always),
+    ("zero_range", At("ext4_zero_range"), Always),
+    ("collapse_range", At("ext4_collapse_range"), Always),
+    ("insert_range", At("ext4_insert_range"), Always),
+    ("journal_start", At("ext4_journal_start_inode"), Known),
+    ("dio_begin", At("iomap_dio_rw_begin"), Known),
+    ("dio_complete", At("iomap_dio_complete"), Known),
+    ("mark_inode_dirty", At("ext4_mark_inode_dirty"), Always),
 ];
+
+/// Programs of the fentry tier. Where one that is `Known` is missing, what it tells is
+/// looked at when the system call returns.
+const FENTRY: &[Spec] = &[
+    ("write_begin", Entry("generic_perform_write"), Always),
+    ("write_end", Exit("generic_perform_write"), Always),
+    ("iomap_begin", Entry("iomap_file_buffered_write"), Known),
+    ("iomap_end", Exit("iomap_file_buffered_write"), Known),
+    ("direct_end", Entry("iomap_dio_complete"), Known),
+    ("allocate_begin", Entry("vfs_fallocate"), Always),
+    ("allocate_end", Exit("vfs_fallocate"), Always),
+    ("instantiate", Exit("d_instantiate"), Always),
+    ("instantiate_new", Exit("d_instantiate_new"), Always),
+    ("nameless", Exit("d_tmpfile"), Known),
+    ("symlink_end", Exit("vfs_symlink"), Always),
+    ("link_end", Exit("vfs_link"), Always),
+    ("unlink_begin", Entry("vfs_unlink"), Always),
+    ("unlink_end", Exit("vfs_unlink"), Always),
+    ("rmdir_begin", Entry("vfs_rmdir"), Always),
+    ("rmdir_end", Exit("vfs_rmdir"), Always),
+    ("rename_begin", Entry("vfs_rename"), Always),
+    ("rename_end", Exit("vfs_rename"), Always),
+    ("attr_end", Exit("notify_change"), Always),
+    ("setxattr_end", Exit("__vfs_setxattr_noperm"), Always),
+    ("removexattr_end", Exit("__vfs_removexattr_locked"), Always),
+    ("set_acl_end", Exit("vfs_set_acl"), Known),
+    ("remove_acl_end", Exit("vfs_remove_acl"), Known),
+];
+
+/// Programs of both tiers.
+const BOTH: &[Spec] = &[
+    ("dirty_folio", At("writeback_dirty_folio"), Known),
+    ("sys_enter", At("sys_enter"), Closes),
+    ("process_fork", At("sched_process_fork"), Always),
+    ("process_exec", At("sched_process_exec"), Always),
+    ("process_exit", At("sched_process_exit"), Always),
+    ("output_exit", At("sys_exit"), Output),
+    ("sys_exit", At("sys_exit"), Always),
+];
+
+fn specs(tier: Tier) -> impl Iterator<Item = &'static Spec> {
+    let own = match tier {
+        Tier::Tracepoint => TRACEPOINT,
+        Tier::Fentry => FENTRY,
+    };
+    own.iter().chain(BOTH)
+}
+
+/// A program of one of the types in use.
+enum Typed<'a> {
+    At(&'a mut BtfTracePoint),
+    Entry(&'a mut FEntry),
+    Exit(&'a mut FExit),
+}
+
+impl<'a> Typed<'a> {
+    fn of(program: &'a mut Program) -> Result<Self, ProgramError> {
+        match program {
+            Program::BtfTracePoint(program) => Ok(Self::At(program)),
+            Program::FEntry(program) => Ok(Self::Entry(program)),
+            Program::FExit(program) => Ok(Self::Exit(program)),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        }
+    }
+}
 
 /// One program that is to be loaded.
 pub(crate) struct Job<'a> {
     name: &'static str,
-    tracepoint: &'static str,
+    hook: Hook,
     when: When,
     /// Place in the order: the highest is to be loaded first.
     pub(crate) rank: usize,
-    program: &'a mut BtfTracePoint,
+    program: Typed<'a>,
 }
 
 impl<'a> Job<'a> {
@@ -76,19 +152,17 @@ impl<'a> Job<'a> {
         program: &'a mut Program,
         config: &Config,
     ) -> Result<Option<Self>, CaptureError> {
-        let mut ranked = PROGRAMS.iter().enumerate();
+        let mut ranked = specs(config.tier).enumerate();
         let found = ranked.find(|(_, (known, ..))| *known == name);
-        let (rank, &(name, tracepoint, when)) =
-            found.ok_or(CaptureError::Missing("such program"))?;
+        let (rank, &(name, hook, when)) = found.ok_or(CaptureError::Missing("such program"))?;
         if !when.wanted(config) {
             return Ok(None);
         }
-        let program = program
-            .try_into()
-            .map_err(|source| CaptureError::Program { name, source })?;
+        let program =
+            Typed::of(program).map_err(|source| CaptureError::Program { name, source })?;
         Ok(Some(Self {
             name,
-            tracepoint,
+            hook,
             when,
             rank,
             program,
@@ -97,13 +171,51 @@ impl<'a> Job<'a> {
 
     /// Loads it and returns its name, or `None` where the kernel can do without.
     pub(crate) fn run(self, btf: &Btf) -> Result<Option<&'static str>, CaptureError> {
-        match self.program.load(self.tracepoint, btf) {
+        let loaded = match (self.program, self.hook) {
+            (Typed::At(program), At(tracepoint)) => program.load(tracepoint, btf),
+            (Typed::Entry(program), Entry(function)) => program.load(function, btf),
+            (Typed::Exit(program), Exit(function)) => program.load(function, btf),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        };
+        match loaded {
             Ok(()) => Ok(Some(self.name)),
-            Err(ProgramError::Btf(_)) if self.when == When::Known => Ok(None),
+            Err(ProgramError::Btf(_)) if self.when == Known => Ok(None),
             Err(source) => Err(CaptureError::Program {
                 name: self.name,
                 source,
             }),
         }
     }
+}
+
+/// Attaches a program that is loaded.
+pub(crate) fn attach(program: &mut Program) -> Result<(), ProgramError> {
+    match Typed::of(program)? {
+        Typed::At(program) => program.attach().map(drop),
+        Typed::Entry(program) => program.attach().map(drop),
+        Typed::Exit(program) => program.attach().map(drop),
+    }
+}
+
+/// Detaches it and takes it out of the kernel.
+pub(crate) fn unload(program: &mut Program) -> Result<(), ProgramError> {
+    match Typed::of(program)? {
+        Typed::At(program) => program.unload(),
+        Typed::Entry(program) => program.unload(),
+        Typed::Exit(program) => program.unload(),
+    }
+}
+
+/// How often the kernel left a program out because it was at work on the same processor
+/// already; 0 where the kernel does not say.
+pub(crate) fn missed(program: &Program) -> Result<u64, ProgramError> {
+    let fd = program.fd()?;
+    let facts = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let facts = std::fs::read_to_string(facts).map_err(ProgramError::IOError)?;
+    let line = facts
+        .lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:"));
+    Ok(line
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0))
 }

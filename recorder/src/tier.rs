@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use diffkeeper_ebpf::loader::Tier;
 use diffkeeper_ebpf::support::Facts;
 use diffkeeper_store::model::Backend;
 
@@ -28,7 +29,10 @@ pub(crate) struct Chosen {
 /// Starts the tier that was asked for, or the best that works.
 pub(crate) fn choose(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, RecordError> {
     match options.backend {
-        Some(Backend::Tracepoint) => start(kernel(options), scope, ASKED.to_owned()),
+        Some(Backend::Fentry) => start(kernel(options, Tier::Fentry), scope, ASKED.to_owned()),
+        Some(Backend::Tracepoint) => {
+            start(kernel(options, Tier::Tracepoint), scope, ASKED.to_owned())
+        }
         Some(_) => start(notify(options), scope, ASKED.to_owned()),
         None => best(options, scope),
     }
@@ -37,7 +41,7 @@ pub(crate) fn choose(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, Re
 /// A kernel tier that was asked for by name is never silently replaced.
 pub(crate) fn check(wanted: Option<Backend>) -> Result<(), RecordError> {
     match wanted {
-        None | Some(Backend::Notify | Backend::Tracepoint) => Ok(()),
+        None | Some(Backend::Notify | Backend::Tracepoint | Backend::Fentry) => Ok(()),
         Some(backend) => Err(RecordError::Backend {
             backend,
             reason: NOT_BUILT,
@@ -48,7 +52,7 @@ pub(crate) fn check(wanted: Option<Backend>) -> Result<(), RecordError> {
 fn best(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, RecordError> {
     let why_not = match kernel_lacks(options, scope) {
         Some(lack) => lack,
-        None => match start(kernel(options), scope, KERNEL.to_owned()) {
+        None => match start(kernel(options, Tier::Tracepoint), scope, KERNEL.to_owned()) {
             Ok(chosen) => return Ok(chosen),
             Err(error) => error.to_string(),
         },
@@ -72,9 +76,9 @@ fn kernel_lacks(options: &Options, scope: &Scope) -> Option<String> {
     }
 }
 
-fn kernel(options: &Options) -> Box<dyn Source> {
+fn kernel(options: &Options, tier: Tier) -> Box<dyn Source> {
     let canaries = options.state_dir.join("canary");
-    Box::new(Kernel::new(canaries, options.wishes.clone()))
+    Box::new(Kernel::new(tier, canaries, options.wishes.clone()))
 }
 
 fn notify(options: &Options) -> Box<dyn Source> {

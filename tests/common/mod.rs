@@ -171,20 +171,33 @@ pub(crate) fn skip(reason: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {test}: {reason}").expect("stderr");
 }
 
-/// A place where the tracepoint tier works, or a line that says why there is none.
-pub(crate) fn tracepoints() -> Option<Env> {
+/// The kernel tier that tests of captured events use: fentry if that is the backend of the
+/// tests, else that of the tracepoints.
+pub(crate) fn kernel_tier() -> &'static str {
+    match backend().as_str() {
+        "fentry" => "fentry",
+        _ => "tracepoint",
+    }
+}
+
+/// A place where that tier works, or a line that says why there is none.
+pub(crate) fn kernel_bed() -> Option<Env> {
     let env = Env::new();
     let mut stat = Command::new("stat");
     let kind = run(stat.args(["-f", "-c", "%T"]).arg(env.tree()));
-    if !kind.out().starts_with("ext2/ext3") {
+    if kernel_tier() == "tracepoint" && !kind.out().starts_with("ext2/ext3") {
         skip("the directory of the tests is not on ext4");
         return None;
     }
     let mut record = env.command("record");
-    record.args(["--backend", "tracepoint", "--", "true"]);
+    record.args(["--backend", kernel_tier(), "--", "true"]);
     let tried = run(&mut record);
     if tried.code() == Some(125) {
-        skip(&format!("no tracepoint tier: {}", tried.err().trim()));
+        skip(&format!(
+            "no {} tier: {}",
+            kernel_tier(),
+            tried.err().trim()
+        ));
         return None;
     }
     tried.expect(0);
@@ -199,11 +212,15 @@ pub(crate) fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
     programs.iter().copied().find(|program| !found(program))
 }
 
-/// A program of the demo package, built once into the directory of the binary under test.
+/// A program of the demo package, built once into the directory of the binary under test;
+/// where `DIFFKEEPER_TEST_BUILT` is set, it is there already.
 pub(crate) fn demo(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let dir = BUILT.get_or_init(|| {
         let profile = Path::new(EXE).parent().expect("a profile directory");
+        if std::env::var_os("DIFFKEEPER_TEST_BUILT").is_some() {
+            return profile.to_path_buf();
+        }
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", "diffkeeper-demo", "--bins"]);
         if profile.ends_with("release") {

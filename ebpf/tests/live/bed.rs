@@ -1,16 +1,25 @@
 //! A directory whose changes are captured while a workload runs, and what came out.
 
-use diffkeeper_ebpf::loader::{Capture, Config, InodeId, Ring};
+use diffkeeper_ebpf::loader::{Capture, Config, InodeId, Ring, Tier};
 use diffkeeper_ebpf::wire::{Record, What, decode};
 use rustix::fs::statfs;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
 const EXT4: i64 = 0xef53;
+
+/// Which tier the tests are about: `DIFFKEEPER_TEST_BACKEND`, else that of the tracepoints.
+pub(crate) fn tier() -> Tier {
+    match std::env::var("DIFFKEEPER_TEST_BACKEND").as_deref() {
+        Ok("fentry") => Tier::Fentry,
+        _ => Tier::Tracepoint,
+    }
+}
 
 /// Names a file as the programs do.
 pub(crate) fn id(meta: &Metadata) -> InodeId {
@@ -22,8 +31,57 @@ pub(crate) fn id(meta: &Metadata) -> InodeId {
 
 pub(crate) struct Bed {
     dir: TempDir,
-    pub(crate) capture: Capture,
-    pub(crate) ring: Ring,
+    /// Always there, but for the end of the drop.
+    loaded: Option<Loaded>,
+    /// Whether the next test may take it over: loading takes long where the processor is
+    /// emulated.
+    lent: bool,
+}
+
+/// Programs at work, and what they tell.
+struct Loaded {
+    capture: Capture,
+    ring: Ring,
+}
+
+/// With nothing but the defaults, and no root.
+static IDLE: Mutex<Vec<Loaded>> = Mutex::new(Vec::new());
+
+impl Loaded {
+    fn new(config: &Config) -> Self {
+        let mut capture = Capture::load(config).unwrap();
+        let ring = capture.ring().unwrap();
+        capture.attach().unwrap();
+        Self { capture, ring }
+    }
+
+    /// One that is idle, or a new one.
+    fn idle() -> Self {
+        let idle = IDLE.lock().unwrap().pop();
+        idle.unwrap_or_else(|| Self::new(&defaults()))
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let root = id(&self.dir.path().metadata().unwrap());
+        let loaded = self.loaded.take();
+        if let Some(mut loaded) = loaded.filter(|_| self.lent && !std::thread::panicking()) {
+            loaded.capture.remove_root(root).unwrap();
+            IDLE.lock().unwrap().push(loaded);
+        }
+    }
+}
+
+fn defaults() -> Config {
+    Config {
+        tier: tier(),
+        recorder: u32::MAX,
+        ring_bytes: 64 << 20,
+        reads: true,
+        closes: true,
+        ..Config::default()
+    }
 }
 
 /// Ring slots, in order.
@@ -57,16 +115,21 @@ impl Records {
 impl Bed {
     /// `None`, and a line that says so, where capture cannot work.
     pub(crate) fn new() -> Option<Self> {
-        Self::with(|_, _| {})
+        let top = usable(&top())?;
+        let dir = TempDir::new_in(top).unwrap();
+        let mut loaded = Loaded::idle();
+        let root = id(&dir.path().metadata().unwrap());
+        loaded.capture.add_root(root).unwrap();
+        loaded.ring.drain(|_| {});
+        Some(Self {
+            dir,
+            loaded: Some(loaded),
+            lent: true,
+        })
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config, &Path)) -> Option<Self> {
-        let top = top();
-        if statfs(&top).unwrap().f_type != EXT4 {
-            eprintln!("SKIPPED: {} is not on ext4", top.display());
-            return None;
-        }
-        Self::below(&top, change)
+        Self::below(&usable(&top())?, change)
     }
 
     pub(crate) fn below(top: &Path, change: impl FnOnce(&mut Config, &Path)) -> Option<Self> {
@@ -75,28 +138,32 @@ impl Bed {
             return None;
         }
         let dir = TempDir::new_in(top).unwrap();
-        let mut config = Config {
-            roots: vec![id(&dir.path().metadata().unwrap())],
-            recorder: u32::MAX,
-            ring_bytes: 64 << 20,
-            reads: true,
-            closes: true,
-            ..Config::default()
-        };
+        let mut config = defaults();
+        config.roots = vec![id(&dir.path().metadata().unwrap())];
         change(&mut config, dir.path());
-        let mut capture = Capture::load(&config).unwrap();
-        let ring = capture.ring().unwrap();
-        capture.attach().unwrap();
-        Some(Self { dir, capture, ring })
+        Some(Self {
+            dir,
+            loaded: Some(Loaded::new(&config)),
+            lent: false,
+        })
+    }
+
+    pub(crate) fn capture(&mut self) -> &mut Capture {
+        &mut self.loaded.as_mut().unwrap().capture
+    }
+
+    pub(crate) fn ring(&mut self) -> &mut Ring {
+        &mut self.loaded.as_mut().unwrap().ring
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Ends the capture and leaves the directory.
-    pub(crate) fn end(self) -> TempDir {
-        self.dir
+    /// Ends the capture; the directory stays.
+    pub(crate) fn end(&mut self) {
+        assert!(!self.lent);
+        drop(self.loaded.take());
     }
 
     /// Runs a workload and returns every record up to its end.
@@ -110,7 +177,7 @@ impl Bed {
             });
             loop {
                 let last = over.load(Ordering::Acquire) || work.is_finished();
-                self.ring.drain(|slot| slots.push(whole(slot).to_vec()));
+                self.ring().drain(|slot| slots.push(whole(slot).to_vec()));
                 if last {
                     break;
                 }
@@ -118,7 +185,7 @@ impl Bed {
             }
             work.join().unwrap();
         });
-        let stats = self.capture.stats().unwrap();
+        let stats = self.capture().stats().unwrap();
         assert_eq!(stats.lost_in_all(), 0, "{stats:?}");
         Records(slots)
     }
@@ -128,6 +195,19 @@ impl Bed {
 fn whole(slot: &[u8]) -> &[u8] {
     let size = u32::from_ne_bytes(*slot.first_chunk().unwrap());
     &slot[..size as usize]
+}
+
+/// A directory that the tier can follow, if this process may load programs at all.
+fn usable(top: &Path) -> Option<PathBuf> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: loading kernel programs needs root");
+        return None;
+    }
+    if tier() == Tier::Tracepoint && statfs(top).unwrap().f_type != EXT4 {
+        eprintln!("SKIPPED: {} is not on ext4", top.display());
+        return None;
+    }
+    Some(top.to_owned())
 }
 
 /// Where the directories are made: another ext4, such as one with a journal, can be named

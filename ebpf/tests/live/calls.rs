@@ -24,7 +24,7 @@ fn written(work: impl FnOnce(&File, &Path) + Send) -> Option<Vec<(u64, Vec<u8>)>
     let mut bed = Bed::new()?;
     let path = bed.path("file");
     std::fs::write(&path, "0123456789").unwrap();
-    bed.ring.drain(|_| {});
+    bed.ring().drain(|_| {});
     let file = OpenOptions::new().read(true).write(true).open(&path);
     let file = file.unwrap();
     let records = bed.record(|| work(&file, &path));
@@ -172,8 +172,11 @@ fn direct_writes_are_dirty() {
     let Some(mut bed) = Bed::new() else { return };
     let path = bed.path("direct");
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::DIRECT;
-    let file = open(&path, flags, Mode::RUSR).unwrap();
-    bed.ring.drain(|_| {});
+    let Ok(file) = open(&path, flags, Mode::RUSR) else {
+        eprintln!("SKIPPED: no direct writes on this file system");
+        return;
+    };
+    bed.ring().drain(|_| {});
     let buffer = vec![7_u8; 3 * 4096];
     let start = buffer.as_ptr().align_offset(4096);
     let page = &buffer[start..start + 4096];
@@ -204,7 +207,7 @@ fn shared_mappings_are_dirty_from_first_to_last() {
     let Some(mut bed) = Bed::new() else { return };
     let path = bed.path("mapped");
     std::fs::write(&path, vec![1; 8192]).unwrap();
-    bed.ring.drain(|_| {});
+    bed.ring().drain(|_| {});
     let file = OpenOptions::new().read(true).write(true).open(&path);
     let file = file.unwrap();
     let records = bed.record(|| {
@@ -245,7 +248,7 @@ fn opens_and_first_reads_are_told_once() {
     let Some(mut bed) = Bed::new() else { return };
     let path = bed.path("read");
     std::fs::write(&path, "content").unwrap();
-    bed.ring.drain(|_| {});
+    bed.ring().drain(|_| {});
     let records = bed.record(|| {
         let mut file = File::open(&path).unwrap();
         let mut bytes = [0; 3];

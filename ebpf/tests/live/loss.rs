@@ -49,18 +49,18 @@ fn a_slow_reader_holds_writers_back_and_loses_nothing() {
     while !over {
         over = child.is_over();
         std::thread::sleep(Duration::from_millis(10));
-        bed.ring.drain(|slot| {
+        bed.ring().drain(|slot| {
             let record = decode(slot).unwrap();
             pages += u64::from(matches!(record.what, What::Write { len: 4096, .. }));
         });
-        bed.capture.stopped().resume(false).unwrap();
+        bed.capture().stopped().resume(false).unwrap();
     }
-    let stats = bed.capture.stats().unwrap();
+    let stats = bed.capture().stats().unwrap();
     assert!(stats.stops > 0);
     assert_eq!(stats.lost_in_all(), 0);
     assert_eq!(pages, PAGES);
-    assert_eq!(bed.capture.stopped().pids().unwrap(), []);
-    assert_eq!(bed.capture.take_dirty().unwrap(), []);
+    assert_eq!(bed.capture().stopped().pids().unwrap(), []);
+    assert_eq!(bed.capture().take_dirty().unwrap(), []);
 }
 
 /// Where nobody is held back, records are lost, and the file is named.
@@ -72,20 +72,20 @@ fn what_has_no_room_is_dirty() {
     let mut child = writer(&path);
     while !child.is_over() {
         std::thread::sleep(Duration::from_millis(1));
-        if bed.capture.stats().unwrap().lost_in_all() > 10 {
+        if bed.capture().stats().unwrap().lost_in_all() > 10 {
             child.0.kill().unwrap();
         }
     }
-    assert!(bed.capture.stats().unwrap().lost_in_all() > 10);
+    assert!(bed.capture().stats().unwrap().lost_in_all() > 10);
     let wanted = id(&path.metadata().unwrap());
-    let dirty = bed.capture.take_dirty().unwrap();
+    let dirty = bed.capture().take_dirty().unwrap();
     assert!(
         dirty
             .iter()
             .any(|inode| (inode.dev, inode.ino) == (wanted.dev, wanted.ino)),
         "{dirty:?}"
     );
-    assert_eq!(bed.capture.take_dirty().unwrap(), []);
+    assert_eq!(bed.capture().take_dirty().unwrap(), []);
 }
 
 /// The recorder's end leaves nobody stopped.
@@ -95,18 +95,17 @@ fn dropping_the_capture_continues_whom_it_held_back() {
         config.ring_bytes = 1 << 20;
         config.hold_back = true;
     });
-    let Some(bed) = bed else { return };
+    let Some(mut bed) = bed else { return };
     let mut child = writer(&bed.path("file"));
     let state = format!("/proc/{}/stat", child.0.id());
     let stopped = |stat: String| stat.split(") ").nth(1).unwrap().starts_with('T');
     while !stopped(std::fs::read_to_string(&state).unwrap()) {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let dir = bed.end();
+    bed.end();
     while !child.is_over() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    drop(dir);
 }
 
 /// What a watchdog does with a descriptor that it holds after the recorder died.
@@ -117,14 +116,19 @@ fn a_duplicate_of_the_descriptor_continues_them_too() {
         config.hold_back = true;
     });
     let Some(mut bed) = bed else { return };
-    let fd = bed.capture.stopped().as_fd().try_clone_to_owned().unwrap();
+    let fd = bed
+        .capture()
+        .stopped()
+        .as_fd()
+        .try_clone_to_owned()
+        .unwrap();
     let mut stopped = Stopped::from_fd(fd).unwrap();
     let mut child = writer(&bed.path("file"));
     while stopped.pids().unwrap() != [child.0.id()] {
         std::thread::sleep(Duration::from_millis(1));
     }
     while !child.is_over() {
-        bed.ring.drain(|_| {});
+        bed.ring().drain(|_| {});
         stopped.resume(false).unwrap();
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -1,5 +1,6 @@
-//! The programs in the running kernel: what processes do below a directory on ext4 comes
-//! out of the ring, exactly, in order. Needs root; says so and proves nothing without.
+//! The programs in the running kernel: what processes do below a directory comes out of the
+//! ring, exactly, in order. Needs root, and for the tracepoint tier ext4; says so and proves
+//! nothing without. `tests/vm/run` runs it in other kernels, with the fentry tier.
 
 #![allow(
     clippy::unwrap_used,

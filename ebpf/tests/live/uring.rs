@@ -1,7 +1,8 @@
 //! What io_uring does, at once and in its workers: bytes and lost names exactly, other names
-//! as directories to be read again.
+//! too with the fentry tier, else as directories to be read again.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, tier};
+use diffkeeper_ebpf::loader::Tier;
 use diffkeeper_ebpf::wire::{Reason, What};
 use rustix::io_uring::{
     IORING_OFF_SQ_RING, IORING_OFF_SQES, IoringOp, IoringSqeFlags, io_uring_enter, io_uring_params,
@@ -82,7 +83,7 @@ fn writes_at_once_and_in_workers() {
         return;
     };
     let file = std::fs::File::create(bed.path("file")).unwrap();
-    bed.ring.drain(|_| {});
+    bed.ring().drain(|_| {});
     let bytes = b"through a ring";
     let run = Send(ring);
     let records = bed.record(|| {
@@ -115,14 +116,14 @@ struct Send(Uring);
 unsafe impl std::marker::Send for Send {}
 
 #[test]
-fn names_that_are_made_leave_directories_to_be_read() {
+fn names_are_told_or_leave_directories_to_be_read() {
     let Some(mut bed) = Bed::new() else { return };
     let Some(ring) = Uring::new() else { return };
     let (old, gone) = (bed.path("old"), bed.path("gone"));
     std::fs::write(&old, "").unwrap();
     std::fs::write(&gone, "").unwrap();
     let (from, to, gone) = (path(&old), path(&bed.path("new")), path(&gone));
-    bed.ring.drain(|_| {});
+    bed.ring().drain(|_| {});
     let run = Send(ring);
     let records = bed.record(|| {
         let Send(ring) = &{ run };
@@ -138,6 +139,14 @@ fn names_that_are_made_leave_directories_to_be_read() {
         .iter()
         .filter(|record| matches!(record.what, What::Unlink(entry) if entry.name == b"gone"));
     assert_eq!(unlinks.count(), 1);
+    if tier() == Tier::Fentry {
+        let renames = changes.iter().filter(|record| {
+            matches!(record.what, What::Rename(rename)
+                if (rename.from_name, rename.to_name) == (b"old", b"new"))
+        });
+        assert_eq!((renames.count(), changes.len()), (1, 2), "{changes:?}");
+        return;
+    }
     let foreign = changes.iter().filter(|record| {
         let reason = Reason::Foreign;
         matches!(record.what, What::Dirty { inode, reason: found, .. }

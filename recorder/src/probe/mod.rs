@@ -6,5 +6,6 @@ mod stat;
 mod xattr;
 
 pub use content::{Large, Read, read_stable};
+pub(crate) use stat::without_births;
 pub use stat::{Stat, stat};
 pub use xattr::{NodeParts, XattrFault, node};

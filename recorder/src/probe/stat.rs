@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 use diffkeeper_store::model::{Kind, NodeIdent, UnixTime};
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, StatxTimestamp, makedev, statx};
@@ -53,6 +54,23 @@ impl Stat {
     }
 }
 
+/// Devices whose inodes go by their numbers alone.
+static BIRTHLESS: RwLock<Vec<u64>> = RwLock::new(Vec::new());
+
+/// From now on no identity on this device has a time of birth: where the kernel's records
+/// lack it, an inode would otherwise be two.
+pub(crate) fn without_births(dev: u64) {
+    let mut devices = BIRTHLESS.write().unwrap_or_else(PoisonError::into_inner);
+    if !devices.contains(&dev) {
+        devices.push(dev);
+    }
+}
+
+fn has_births(dev: u64) -> bool {
+    let devices = BIRTHLESS.read().unwrap_or_else(PoisonError::into_inner);
+    !devices.contains(&dev)
+}
+
 /// Looks at a path. `None` when nothing has that name.
 ///
 /// # Errors
@@ -77,6 +95,7 @@ fn wanted() -> StatxFlags {
 
 fn decode(raw: &Statx) -> io::Result<Stat> {
     let mode = u32::from(raw.stx_mode);
+    let dev = makedev(raw.stx_dev_major, raw.stx_dev_minor);
     let born = StatxFlags::from_bits_retain(raw.stx_mask).contains(StatxFlags::BTIME);
     let birth = time(raw.stx_btime).as_nanos();
     Ok(Stat {
@@ -91,9 +110,9 @@ fn decode(raw: &Statx) -> io::Result<Stat> {
         ctime: time(raw.stx_ctime),
         nlink: raw.stx_nlink,
         ident: NodeIdent {
-            dev: makedev(raw.stx_dev_major, raw.stx_dev_minor),
+            dev,
             ino: raw.stx_ino,
-            generation: if born {
+            generation: if born && has_births(dev) {
                 u64::try_from(birth).unwrap_or(0)
             } else {
                 0

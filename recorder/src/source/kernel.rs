@@ -11,15 +11,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use diffkeeper_ebpf::loader::{Capture, CaptureError, Config, InodeId, Ring, Stats};
+use diffkeeper_ebpf::loader::{Capture, CaptureError, Config, InodeId, Ring, Stats, Tier};
 use diffkeeper_ebpf::wire::{self, What};
 use diffkeeper_store::model::{Backend, GapReason};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::statfs;
 
 use super::mounts::mounts_of;
 use super::{Source, SourceError};
 use crate::held::HeldBack;
 use crate::observation::{Fact, Held, Observation};
+use crate::probe;
 use crate::scope::Scope;
 use crate::watchdog::Watchdog;
 
@@ -61,8 +63,14 @@ impl Default for Wishes {
     }
 }
 
-/// Captures in the kernel through tracepoints.
+/// File systems by what statfs(2) calls them.
+const BTRFS: i64 = 0x9123_683e;
+const EXT4: i64 = 0xef53;
+const TMPFS: i64 = 0x0102_1994;
+
+/// Captures in the kernel.
 pub struct Kernel {
+    tier: Tier,
     canaries: PathBuf,
     wishes: Wishes,
     held: HeldBack,
@@ -89,8 +97,9 @@ impl Kernel {
     /// A source that makes its canaries in `canaries`, a directory of its own inside the
     /// state directory.
     #[must_use]
-    pub fn new(canaries: PathBuf, wishes: Wishes) -> Self {
+    pub fn new(tier: Tier, canaries: PathBuf, wishes: Wishes) -> Self {
         Self {
+            tier,
             canaries,
             wishes,
             held: HeldBack::default(),
@@ -108,14 +117,16 @@ impl Kernel {
     }
 
     fn config(&self, scope: &Scope) -> Result<Config, SourceError> {
-        let mut roots = vec![inode(&self.canaries)?];
+        let mut roots = vec![admit(&self.canaries)?];
         let mut foreign = false;
         for root in scope.roots() {
-            roots.push(inode(&root.path)?);
+            roots.push(admit(&root.path)?);
             let mounts = mounts_of(&root.path).map_err(SourceError::Canary)?;
-            foreign |= !mounts.are_ext4();
-            let inner = mounts.below.iter().map(|mount| inode(&mount.path));
-            roots.extend(inner.filter_map(Result::ok));
+            foreign |= self.tier == Tier::Tracepoint && !mounts.are_ext4();
+            let inner = mounts.below.iter().map(|mount| &mount.path);
+            for path in inner.filter(|path| path.exists()) {
+                roots.push(admit(path)?);
+            }
         }
         let printed = |fd| {
             let at = rustix::fs::fstat(fd).ok()?;
@@ -129,6 +140,7 @@ impl Kernel {
             printed(rustix::stdio::stderr()),
         );
         Ok(Config {
+            tier: self.tier,
             roots,
             excluded: vec![inode(scope.state())?],
             recorder: std::process::id(),
@@ -152,13 +164,33 @@ fn inode(path: &Path) -> Result<InodeId, SourceError> {
     })
 }
 
+/// A directory that is recorded, if the kernel's records name its files as `stat` does.
+fn admit(path: &Path) -> Result<InodeId, SourceError> {
+    let kind = statfs(path).map_err(|error| SourceError::Canary(error.into()))?;
+    let at = inode(path)?;
+    match kind.f_type {
+        BTRFS => Err(SourceError::Kernel(format!(
+            "{} is on btrfs, whose subvolumes have other device numbers in the kernel",
+            path.display()
+        ))),
+        EXT4 | TMPFS => Ok(at),
+        _ => {
+            probe::without_births(at.dev);
+            Ok(at)
+        }
+    }
+}
+
 fn unavailable(error: &CaptureError) -> SourceError {
     SourceError::Kernel(error.to_string())
 }
 
 impl Source for Kernel {
     fn backend(&self) -> Backend {
-        Backend::Tracepoint
+        match self.tier {
+            Tier::Tracepoint => Backend::Tracepoint,
+            Tier::Fentry => Backend::Fentry,
+        }
     }
 
     fn held(&self) -> HeldBack {

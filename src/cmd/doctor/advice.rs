@@ -42,7 +42,10 @@ pub(super) fn advise(
     let fentry = Tier {
         name: "fentry",
         works: false,
-        why: format!("not part of this version; {}", kernel_ground(facts)),
+        why: format!(
+            "not tried: has to be asked for with --backend fentry; {}",
+            kernel_ground(facts)
+        ),
     };
     let works = matches!(tried, Some(Ok(())));
     let tracepoint = Tier {
