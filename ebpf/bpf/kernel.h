@@ -77,7 +77,7 @@ typedef __s64 s64;
 #define PF_KTHREAD 0x00200000
 #define FMODE_WRITE 2
 #define FMODE_CREATED 0x100000
-#define FMODE_BACKING 0x2000000
+#define FMODE_MAYBE_BACKING 0x3000000 /* one of the two */
 #define ATTR_MODE 1
 #define ATTR_OWNER 6 /* ATTR_UID, ATTR_GID */
 #define ATTR_SIZE 8

@@ -5,13 +5,20 @@
 #ifndef DK_STACKED_H
 #define DK_STACKED_H
 
+/* The bit that says so has moved between kernels: what stands where the path would be is
+ * believed if it leads to a file of a stacked file system.
+ */
 INLINE struct inode *shown_inode(struct file *file)
 {
 	struct backing_file *backing = (void *)file;
+	struct inode *shown;
 
 	if (bpf_core_field_exists(backing->user_path) &&
-	    (BPF_CORE_READ(file, f_mode) & FMODE_BACKING))
-		return BPF_CORE_READ(backing, user_path.dentry, d_inode);
+	    (BPF_CORE_READ(file, f_mode) & FMODE_MAYBE_BACKING)) {
+		shown = BPF_CORE_READ(backing, user_path.dentry, d_inode);
+		if (shown && BPF_CORE_READ(shown, i_sb, s_magic) == OVERLAYFS_MAGIC)
+			return shown;
+	}
 	return BPF_CORE_READ(file, f_path.dentry, d_inode);
 }
 

@@ -156,6 +156,7 @@ fn with_store(
     let tree = Tree::new(scope.clone(), host::top(&scope));
     let mut recording = Recording::new(store, scope, tree, writer);
     recording.max_file = options.max_file.unwrap_or(u64::MAX);
+    recording.captured.widely = source.backend() == Backend::Fentry;
     let interrupted = || prepared.interrupted().is_some();
     let losses = match baseline::scan(&mut recording, progress, &interrupted) {
         Ok(losses) => losses,

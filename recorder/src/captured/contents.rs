@@ -56,7 +56,7 @@ impl Recording<'_> {
                 self.unseen(file);
                 Ok(())
             }
-            What::Truncate { .. } | What::Fallocate { .. } if super::is_foreign(&inode) => {
+            What::Truncate { .. } | What::Fallocate { .. } if self.is_foreign(&inode) => {
                 self.observe(file)
             }
             What::Truncate { .. } => self.resized(file, record.time, &inode),
@@ -64,7 +64,7 @@ impl Recording<'_> {
                 mode, offset, len, ..
             } => self.allocated(file, record.time, &inode, (mode, offset, len)),
             What::Dirty { reason, .. } => self.dirtied(file, reason),
-            What::Close { written: true, .. } if super::is_foreign(&inode) => self.observe(file),
+            What::Close { written: true, .. } if self.is_foreign(&inode) => self.observe(file),
             What::Close { written: true, .. } => {
                 self.captured.checks.0.entry(file).or_default();
                 Ok(())

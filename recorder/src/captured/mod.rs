@@ -21,6 +21,9 @@ use crate::tree::blank;
 
 /// The number of the file system in statfs(2).
 const EXT4: u32 = 0xef53;
+const TMPFS: u32 = 0x0102_1994;
+const XFS: u32 = 0x5846_5342;
+const OVERLAYFS: u32 = 0x794c_7630;
 
 /// What has to be kept between records.
 #[derive(Default)]
@@ -30,6 +33,8 @@ pub(crate) struct Captured {
     checks: Checks,
     /// Whether any record came: then contents come with their writes.
     pub(crate) active: bool,
+    /// Whether the tier tells contents on more file systems than ext4.
+    pub(crate) widely: bool,
 }
 
 impl Recording<'_> {
@@ -102,10 +107,18 @@ impl Recording<'_> {
         }
     }
 
-    /// The file of the tree that an inode is. Elsewhere than on ext4 the kernel's side does
+    /// Whether it lies on a file system whose contents the tier does not tell.
+    fn is_foreign(&self, inode: &Inode) -> bool {
+        match self.captured.widely {
+            true => ![EXT4, TMPFS, XFS, OVERLAYFS].contains(&inode.magic),
+            false => inode.magic != EXT4,
+        }
+    }
+
+    /// The file of the tree that an inode is. On foreign file systems the kernel's side does
     /// not tell the generation.
     fn known(&self, inode: &Inode) -> Option<FileId> {
-        match is_foreign(inode) {
+        match self.is_foreign(inode) {
             true => self.tree.by_number(inode.dev, inode.ino),
             false => self.tree.by_ident(&ident(inode)),
         }
@@ -150,11 +163,6 @@ const fn subject(what: &What<'_>) -> Option<Inode> {
         | What::Close { inode, .. } => Some(*inode),
         _ => None,
     }
-}
-
-/// Whether it lies on a file system that has no hooks under its locks.
-const fn is_foreign(inode: &Inode) -> bool {
-    inode.magic != EXT4
 }
 
 fn ident(inode: &Inode) -> NodeIdent {
