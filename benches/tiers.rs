@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{Env, clean, missing, run};
+use diffkeeper_ebpf::loader::Tier;
 use diffkeeper_recorder::scope::Scope;
 use diffkeeper_recorder::source::{Kernel, Source, Wishes};
 
@@ -159,7 +160,11 @@ fn start_and_end() {
         std::fs::create_dir(env.state()).unwrap();
         let scope = Scope::new(&[env.tree()], &env.state(), &[]).unwrap();
         let (sink, facts) = crossbeam_channel::unbounded();
-        let mut source = Kernel::new(env.state().join("canary"), Wishes::default());
+        let mut source = Kernel::new(
+            Tier::Tracepoint,
+            env.state().join("canary"),
+            Wishes::default(),
+        );
         took.push(side::seconds(|| {
             source.start(Arc::new(scope), sink).unwrap();
             source.sync(Duration::from_secs(10)).unwrap();
