@@ -29,7 +29,8 @@ ran; 126, 127 the command could not be run or found; after `record`, the command
 /// Options that every command takes.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// Directory of the trace [default: $DIFFKEEPER_STATE_DIR, else ./diffkeeper-trace]
+    /// Directory of the trace, or a packed trace to read
+    /// [default: $DIFFKEEPER_STATE_DIR, else ./diffkeeper-trace]
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) state_dir: Option<PathBuf>,
     /// When to colour the output; NO_COLOR is honoured
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     Prune(Prune),
     /// Remove the blobs that no session names
     Gc(Gc),
+    /// Write sessions, with all they need, into one file to share
+    Pack(Pack),
+    /// Make a state directory of a packed trace
+    Unpack(Unpack),
     /// Say what this machine can record, and why
     Doctor(Doctor),
     /// Record a flaky test and find its culprit, as an example
@@ -192,6 +197,9 @@ pub(crate) struct Timeline {
     /// Last event first
     #[arg(long)]
     pub(crate) reverse: bool,
+    /// Go on with new events as they are recorded, until the session ends
+    #[arg(short, long, conflicts_with_all = ["reverse", "to"])]
+    pub(crate) follow: bool,
     /// Stop after so many events
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
@@ -273,6 +281,10 @@ pub(crate) struct Export {
         allow_hyphen_values = true
     )]
     pub(crate) time: String,
+    /// Take contents that a thin pack left out from files below DIR that have them; may be
+    /// given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Vec<PathBuf>,
     /// Only what matches, with the directories above it
     #[arg(long, value_name = "GLOB")]
     pub(crate) path: Option<OsString>,
@@ -387,6 +399,35 @@ pub(crate) struct Prune {
 pub(crate) struct Gc {
     #[command(flatten)]
     pub(crate) how: Destructive,
+}
+
+/// `pack`
+#[derive(Args, Debug)]
+pub(crate) struct Pack {
+    /// Session to pack; may be given again [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) session: Vec<u32>,
+    /// Leave out contents that were there before and never changed, where the git commit
+    /// that is checked out supplies them
+    #[arg(long)]
+    pub(crate) thin: bool,
+    /// With --thin: leave out what files below DIR supply, instead; may be given again
+    #[arg(long, value_name = "DIR", requires = "thin")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Where to; a pack that is there is replaced [default: the name of the trace with
+    /// .dkpack, here]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `unpack`
+#[derive(Args, Debug)]
+pub(crate) struct Unpack {
+    /// The packed trace
+    pub(crate) file: PathBuf,
+    /// The new state directory; must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
 }
 
 /// `doctor`

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use diffkeeper_recorder::RecordError;
 use diffkeeper_recorder::launch::LaunchError;
 use diffkeeper_store::filter::FilterError;
+use diffkeeper_store::model::MissingReason;
 use diffkeeper_store::when::WhenError;
 use diffkeeper_store::{ContentError, DbError, StateDirError, StoreError};
 
@@ -20,6 +21,8 @@ pub(crate) enum Kind {
     Negative,
     /// The request cannot be met as it was put.
     Refused,
+    /// The recorder that served the trace has ended meanwhile.
+    RecorderGone,
     /// The recorder failed before the command ran.
     Recorder,
     /// The command could not be run: the status that a shell would report.
@@ -35,7 +38,7 @@ impl Kind {
         match self {
             Self::ClosedPipe => 0,
             Self::Negative => 1,
-            Self::Refused => 2,
+            Self::Refused | Self::RecorderGone => 2,
             Self::Recorder => 125,
             Self::NotRun(status) => status,
         }
@@ -86,6 +89,11 @@ impl CliError {
     pub(crate) fn about(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
+    }
+
+    /// Whether the recorder that served the trace has ended meanwhile.
+    pub(crate) fn is_recorder_gone(&self) -> bool {
+        self.kind == Kind::RecorderGone
     }
 
     /// Whether the reader of stdout has gone.
@@ -191,7 +199,11 @@ impl From<DbError> for CliError {
         match error {
             DbError::Io { path, source } => at_path(&path, &source),
             _ if full => Self::usage(message).hint("the disk is full"),
-            DbError::Checksum(_) => Self::negative(message).hint(VERIFY),
+            DbError::RecorderGone => Self::new(Kind::RecorderGone, message)
+                .hint("ask again: a trace that is closed is read from its directory"),
+            DbError::Checksum(_) | DbError::PackBlock(_) | DbError::PackLost => {
+                Self::negative(message).hint(VERIFY)
+            }
             _ => Self::negative(message).hint(REPAIR),
         }
     }
@@ -201,6 +213,10 @@ impl From<ContentError> for CliError {
     fn from(error: ContentError) -> Self {
         let message = error.to_string();
         match error {
+            ContentError::Missing(MissingReason::Omitted) => Self::negative(message).hint(
+                "a thin pack or a size limit left it out: `diffkeeper export --from DIR` takes \
+                 it from a directory that has it",
+            ),
             ContentError::Missing(_) => {
                 Self::negative(message).hint("`diffkeeper timeline` shows the gap beside it")
             }

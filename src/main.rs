@@ -13,6 +13,7 @@ mod output;
 mod processes;
 mod progress;
 mod screen;
+mod supply;
 #[cfg(test)]
 mod testing;
 mod trace;

@@ -12,14 +12,44 @@ use crate::cli::SessionArg;
 use crate::config::{Config, Instant};
 use crate::error::CliError;
 use crate::near;
-use crate::output::{counted, warn};
+use crate::output::{counted, path_text, plain, warn};
 
 /// Opens the store; `purpose` is what others read who find it locked.
 ///
 /// # Errors
 /// Whatever keeps it from being opened.
 pub(crate) fn open(config: &Config, purpose: &str) -> Result<Store, CliError> {
-    Ok(Store::open(&config.state_dir, purpose)?)
+    let store = Store::open(&config.state_dir, purpose)?;
+    if let Some(damage) = store.damage() {
+        warn(format_args!(
+            "{}: what can be read is shown; `diffkeeper verify` lists the damage",
+            plain(&damage)
+        ));
+    }
+    Ok(store)
+}
+
+/// The state directory holds the trace and nothing else; `option` named `out`.
+///
+/// # Errors
+/// An `out` inside it.
+pub(crate) fn refuse_inside(option: &str, out: &Path, state_dir: &Path) -> Result<(), CliError> {
+    let Ok(state_dir) = state_dir.canonicalize() else {
+        return Ok(());
+    };
+    let there = out.ancestors().find_map(|dir| {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        dir.canonicalize().ok()
+    });
+    if state_dir.is_dir() && there.is_some_and(|there| there.starts_with(&state_dir)) {
+        let text = format!("{option} {} is inside the state directory", path_text(out));
+        return Err(CliError::usage(text).hint("name a place elsewhere"));
+    }
+    Ok(())
 }
 
 /// The session that was asked for, else the last one.
@@ -136,10 +166,17 @@ pub(crate) fn warn_if_unsearched(contents: u64) {
 
 /// Tells about a session that is not whole.
 pub(crate) fn warn_if_unsealed(reader: &SessionReader<'_>) {
-    if reader.seal().is_none() {
+    if reader.is_live() {
         warn(format_args!(
-            "session {} is not finished: the recorder died or is still at work; the trace ends \
-             at {} (#{})",
+            "session {} is still being recorded: this is what it was at {} (#{})",
+            reader.session().id.0,
+            format_time(reader.end()),
+            reader.progress().last_seq.0,
+        ));
+    } else if reader.seal().is_none() {
+        warn(format_args!(
+            "session {} is not finished: the recorder died, or was at work when \
+             this was packed; the trace ends at {} (#{})",
             reader.session().id.0,
             format_time(reader.end()),
             reader.progress().last_seq.0,

@@ -1,5 +1,6 @@
-//! A state directory is hostile input: bits flipped, files cut, links planted. Every command ends
-//! in time with an error or with what is undamaged, without a panic, and writes only below `--out`.
+//! A state directory is hostile input, and so is a pack: bits flipped, files cut, links planted.
+//! Every command ends in time with an error or with what is undamaged, without a panic, and writes
+//! only below `--out`.
 //!
 //! `DIFFKEEPER_TEST_DAMAGES` (60) is the number of damaged copies, `DIFFKEEPER_TEST_SEED` (0)
 //! moves the places.
@@ -194,9 +195,17 @@ fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Truth) {
     ] {
         // A copy for each command: opening a store may mend it, and each is to meet the damage.
         let fresh = env.base().join("fresh");
-        copy(state, &fresh).unwrap();
+        if state.is_dir() {
+            copy(state, &fresh).unwrap();
+        } else {
+            fs::copy(state, &fresh).unwrap();
+        }
         let done = on(env, &fresh, args);
-        fs::remove_dir_all(&fresh).unwrap();
+        if state.is_dir() {
+            fs::remove_dir_all(&fresh).unwrap();
+        } else {
+            fs::remove_file(&fresh).unwrap();
+        }
         ended_well(&done, how);
         truth.check(env, args, &done, how);
     }
@@ -267,6 +276,37 @@ fn end_is_true(env: &Env, (state, session, last): (&Path, &str, usize), how: &st
             differences.is_empty(),
             "{how}: after repair: {differences:?}"
         );
+    }
+}
+
+#[test]
+fn damage_of_a_pack_at_random_places() {
+    let env = recorded();
+    let truth = Truth::new(&env, &env.state());
+    copy(&env.base().join("arena"), &env.base().join("arena-before")).unwrap();
+    let whole = env.base().join("whole/pack");
+    fs::create_dir(env.base().join("whole")).unwrap();
+    run(env.command("pack").arg("-o").arg(&whole)).expect(0);
+    let seed = knob("DIFFKEEPER_TEST_SEED", 0);
+    for round in 0..knob("DIFFKEEPER_TEST_DAMAGES", 60) {
+        let mut rng = Rng::new(seed + round + 1);
+        let damaged = env.base().join("damaged");
+        fs::create_dir(&damaged).unwrap();
+        let pack = damaged.join("pack");
+        fs::copy(&whole, &pack).unwrap();
+        let how = damage(&damaged, &mut rng);
+        all_commands_end_well(&env, &pack, &how, &truth);
+        let to = env.base().join("unpacked");
+        let mut command = env.bare();
+        let done = run_for(command.arg("unpack").arg(&pack).arg("--to").arg(&to), LIMIT);
+        ended_well(&done, &how);
+        if done.code() == Some(0) {
+            // What was unpacked has all that the pack had.
+            on(&env, &to, &["verify"]).expect(0);
+            fs::remove_dir_all(&to).unwrap();
+        }
+        assert!(!to.exists(), "{how}: half of it stayed");
+        fs::remove_dir_all(&damaged).unwrap();
     }
 }
 

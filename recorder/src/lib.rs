@@ -11,6 +11,7 @@ mod facts;
 mod held;
 mod host;
 pub mod launch;
+mod live;
 mod look;
 pub mod observation;
 mod pipeline;

@@ -13,6 +13,7 @@ use diffkeeper_store::{Store, StoreError, conclude};
 use crate::baseline::{self, BaselineError, Progress};
 use crate::host;
 use crate::launch::{self, Caller, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
+use crate::live;
 use crate::pipeline::Control;
 use crate::priority::lower_this_thread;
 use crate::recording::Recording;
@@ -108,14 +109,11 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     }
     let id = store.next_session()?;
     let session = host::session(id, &options.argv, &scope, (source.backend(), &reason));
-    let recorded = with_store(
-        &store,
-        source,
-        (options, scope, session, caller.clone()),
-        prepared,
-        channels,
-        progress,
-    );
+    let owner = caller.clone();
+    let recorded = live::served(&store, &options.state_dir, owner.as_ref(), || {
+        let what = (options, scope, session, owner.clone());
+        with_store(&store, source, what, prepared, channels, progress)
+    });
     source.stop();
     let mut outcome = match recorded {
         Ok(outcome) => outcome,

@@ -2,11 +2,10 @@
 //! list of what is not.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use diffkeeper_store::export::{ExportError, LeftOut, Options, Report, Why, export};
-use diffkeeper_store::model::escape;
+use diffkeeper_store::model::{MissingReason, escape};
 use diffkeeper_store::size::format_bytes;
 use diffkeeper_store::{SessionReader, Snapshot};
 use globset::{GlobBuilder, GlobSet};
@@ -16,10 +15,12 @@ use crate::config::{self, Config};
 use crate::error::{CliError, at_path};
 use crate::output::{counted, note, path_text, warn};
 use crate::progress::Progress;
-use crate::trace;
+use crate::{supply, trace};
 
 /// Entries that are named one by one; all are counted.
 const NAMED: usize = 50;
+/// What a thin pack makes of a content.
+const OMITTED: Why = Why::Missing(MissingReason::Omitted);
 
 /// Runs the command.
 ///
@@ -29,8 +30,9 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     let when = config::when(&args.time)?;
     let options = Options {
         paths: args.path.as_deref().map(glob).transpose()?,
+        supply: Some(supply::of(&args.from)?).filter(|supply| !supply.is_empty()),
     };
-    refuse_inside("--out", &args.out, &config.state_dir)?;
+    trace::refuse_inside("--out", &args.out, &config.state_dir)?;
     let store = trace::open(config, "export")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
@@ -38,30 +40,12 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     let progress = Progress::new(config, "exporting");
     let report = export(&reader, &snapshot, &args.out, &options, &progress)?;
     drop(progress);
-    tell(&reader, &snapshot, &report, args, config);
+    let thin = tell_of_omitted(&reader, &report)?;
+    tell(&reader, &snapshot, &report, thin, args, config);
     trace::warn_if_unsealed(&reader);
-    let failed = report.is_damaged() || !snapshot.damage().is_empty() || was_refused(&report);
+    let failed =
+        thin || report.is_damaged() || !snapshot.damage().is_empty() || was_refused(&report);
     Ok(ExitCode::from(u8::from(failed)))
-}
-
-/// The state directory holds the trace and nothing else.
-pub(super) fn refuse_inside(option: &str, out: &Path, state_dir: &Path) -> Result<(), CliError> {
-    let Ok(state_dir) = state_dir.canonicalize() else {
-        return Ok(());
-    };
-    let there = out.ancestors().find_map(|dir| {
-        let dir = if dir.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            dir
-        };
-        dir.canonicalize().ok()
-    });
-    if there.is_some_and(|there| there.starts_with(&state_dir)) {
-        let text = format!("{option} {} is inside the state directory", path_text(out));
-        return Err(CliError::usage(text).hint("name a directory elsewhere"));
-    }
-    Ok(())
 }
 
 /// As in filters: `*` stays within a name, `**` does not.
@@ -79,12 +63,15 @@ fn tell(
     reader: &SessionReader<'_>,
     snapshot: &Snapshot,
     report: &Report,
+    thin: bool,
     args: &cli::Export,
     config: &Config,
 ) {
     let damage = snapshot.damage().iter();
     let damage = damage.map(|(path, why)| format!("{}: {why}", escape(path)));
-    let left_out = report.left_out.iter().map(ToString::to_string);
+    let left_out = report.left_out.iter();
+    let left_out = left_out.filter(|left| !thin || left.why != OMITTED);
+    let left_out = left_out.map(ToString::to_string);
     let all: Vec<String> = damage.chain(left_out).collect();
     name_left_out(&all);
     warn_of_refusals(report);
@@ -112,6 +99,26 @@ pub(super) fn name_left_out(all: &[String]) {
     if let Some(more) = all.len().checked_sub(NAMED).filter(|more| *more > 0) {
         warn(format_args!("left out: {more} more"));
     }
+}
+
+/// Says how to supply what a thin pack left out; whether there was any such thing.
+fn tell_of_omitted(reader: &SessionReader<'_>, report: &Report) -> Result<bool, CliError> {
+    let omitted = report.left_out.iter().filter(|left| left.why == OMITTED);
+    let omitted = omitted.count() as u64;
+    let sources = reader.supply()?;
+    if omitted == 0 || sources.is_empty() {
+        return Ok(false);
+    }
+    let sources: Vec<String> = sources
+        .iter()
+        .map(|text| escape(text).to_string())
+        .collect();
+    warn(format_args!(
+        "{} left out of a thin pack; --from DIR takes them from a directory that has them: {}",
+        counted(omitted, "content"),
+        sources.join(", ")
+    ));
+    Ok(true)
 }
 
 pub(super) fn warn_of_refusals(report: &Report) {

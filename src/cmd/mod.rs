@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod export;
 mod man;
+mod pack;
 mod processes;
 mod prune;
 mod record;
@@ -14,6 +15,7 @@ mod sessions;
 mod show;
 mod summary;
 mod timeline;
+mod unpack;
 mod verify;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Verify(args) => verify::run(args, &config),
         Command::Prune(args) => prune::run(args, &config),
         Command::Gc(args) => prune::gc(args, &config),
+        Command::Pack(args) => pack::run(args, &config),
+        Command::Unpack(args) => unpack::run(args, &config),
         Command::Doctor(args) => doctor::run(args, &config),
         Command::Demo(args) => demo::run(args, &config),
         Command::Completions(args) => completions::run(args, &config),

@@ -10,7 +10,7 @@ use diffkeeper_store::model::escape;
 use diffkeeper_store::restore::{Options, RestoreError, RestorePlan, RestoreReport, Step};
 use diffkeeper_store::size::format_bytes;
 
-use super::export::{name_left_out, refuse_inside, warn_of_refusals};
+use super::export::{name_left_out, warn_of_refusals};
 use crate::cli;
 use crate::config::{self, Config};
 use crate::error::{CliError, at_path};
@@ -25,7 +25,7 @@ use crate::trace;
 /// No such instant, a damaged tree, a filesystem that gives up.
 pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliError> {
     let when = config::when(&args.time)?;
-    refuse_inside("--to", &args.to, &config.state_dir)?;
+    trace::refuse_inside("--to", &args.to, &config.state_dir)?;
     let store = trace::open(config, "restore")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;

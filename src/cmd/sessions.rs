@@ -101,6 +101,7 @@ fn exit_text(reader: &SessionReader<'_>) -> String {
     match reader.seal().map(|seal| seal.status) {
         Some(ExitStatus::Code(code)) => code.to_string(),
         Some(ExitStatus::Signal(signal)) => format!("signal {signal}"),
+        None if reader.is_live() => "recording".to_owned(),
         None => "unsealed".to_owned(),
     }
 }

@@ -92,9 +92,16 @@ fn tell(report: &VerifyReport, config: &Config) {
         note(
             config,
             format_args!(
-                "session {} is not finished: its recorder died or is still at work",
+                "session {} is not finished: its recorder died or was still at work",
                 session.0
             ),
+        );
+    }
+    if report.omitted > 0 {
+        let omitted = counted(report.omitted, "content");
+        note(
+            config,
+            format_args!("{omitted} left out on purpose, by a thin pack or a size limit"),
         );
     }
     let total = report.findings.len() as u64 + report.further;

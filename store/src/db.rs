@@ -69,6 +69,16 @@ impl Space {
     ];
 }
 
+impl Space {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(space, _)| *space)
+    }
+
+    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
+        Self::all().find(|space| *space as u8 == tag)
+    }
+}
+
 /// What can go wrong below the records.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -87,6 +97,18 @@ pub enum DbError {
     /// The list of a keyspace's tables does not match its checksum.
     #[error("the database is damaged: {} is not what was written", .0.display())]
     Manifest(PathBuf),
+    /// A block of a packed trace is damaged.
+    #[error("the pack is damaged at byte {0}")]
+    PackBlock(u64),
+    /// A part of a packed trace is not there.
+    #[error("the pack is damaged: a part of it is missing")]
+    PackLost,
+    /// The recorder that served the trace does not any more.
+    #[error("the recorder has ended, or does not answer")]
+    RecorderGone,
+    /// The recorder that serves the trace could not answer, in its words.
+    #[error("the recorder says: {0}")]
+    Recorder(String),
     /// Records came in an order that they cannot have.
     #[error("the trace is damaged: its records are out of order")]
     OutOfOrder,
@@ -126,8 +148,20 @@ impl DbError {
             | Self::Manifest(_)
             | Self::OutOfOrder
             | Self::Journal { .. } => true,
-            Self::ReadOnly => false,
+            Self::PackBlock(_)
+            | Self::PackLost
+            | Self::RecorderGone
+            | Self::Recorder(_)
+            | Self::ReadOnly => false,
         }
+    }
+
+    /// Whether other records can be read all the same.
+    pub(crate) const fn is_of_one_record(&self) -> bool {
+        matches!(
+            self,
+            Self::Checksum(_) | Self::PackBlock(_) | Self::PackLost
+        )
     }
 
     /// Whether the cause is a full disk or quota.
@@ -188,6 +222,24 @@ fn check(space: Space, key: &[u8], value: &[u8]) -> [u8; CHECK_LEN] {
 
 /// The bytes of a value as they are stored, checksum and all.
 pub(crate) type Raw = fjall::Slice;
+
+/// The stored form of a value.
+pub(crate) fn sealed(space: Space, key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+    if space != Space::Blob {
+        let sum = check(space, key, &value);
+        value.extend(sum);
+    }
+    value
+}
+
+/// The value in its stored form; none if it does not match its checksum.
+pub(crate) fn unsealed<'a>(space: Space, key: &[u8], raw: &'a [u8]) -> Option<&'a [u8]> {
+    if space == Space::Blob {
+        return Some(raw);
+    }
+    let (value, sum) = raw.split_last_chunk::<CHECK_LEN>()?;
+    (check(space, key, value) == *sum).then_some(value)
+}
 
 /// A value as read, its checksum verified.
 #[derive(Clone)]
@@ -259,6 +311,14 @@ impl Db {
         match self {
             Self::Engine(engine) => Some(engine),
             Self::Pages(_) => None,
+        }
+    }
+
+    /// What stands in for it, if that is what is here.
+    pub(crate) fn pages(&self) -> Option<&dyn Pages> {
+        match self {
+            Self::Engine(_) => None,
+            Self::Pages(pages) => Some(pages.as_ref()),
         }
     }
 
@@ -461,22 +521,10 @@ fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
 }
 
 fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbError> {
-    if space == Space::Blob {
-        let len = bytes.len();
-        return Ok(Value { bytes, len });
-    }
-    let damaged = DbError::Checksum(
-        Space::ALL
-            .get(space as usize)
-            .map_or("unknown", |(_, name)| name),
-    );
-    let Some((value, sum)) = bytes.split_last_chunk::<CHECK_LEN>() else {
-        return Err(damaged);
+    let Some(len) = unsealed(space, key, &bytes).map(<[u8]>::len) else {
+        let name = Space::ALL.get(space as usize);
+        return Err(DbError::Checksum(name.map_or("unknown", |(_, name)| name)));
     };
-    if check(space, key, value) != *sum {
-        return Err(damaged);
-    }
-    let len = value.len();
     Ok(Value { bytes, len })
 }
 
@@ -588,12 +636,9 @@ pub(crate) struct Batch<'db> {
 }
 
 impl Batch<'_> {
-    pub(crate) fn put(&mut self, space: Space, key: Vec<u8>, mut value: Vec<u8>) {
-        if space != Space::Blob {
-            let sum = check(space, &key, &value);
-            value.extend(sum);
-        }
-        self.put_raw(space, key, value.into());
+    pub(crate) fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        let raw = sealed(space, &key, value);
+        self.put_raw(space, key, raw.into());
     }
 
     /// Puts a record just as it was stored elsewhere.

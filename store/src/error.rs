@@ -64,6 +64,9 @@ pub enum StoreError {
     /// A name stands for a file of which nothing is known.
     #[error("the trace is damaged: nothing is known of file {}", .0.0)]
     NoNode(FileId),
+    /// The trace as a whole is damaged, in words.
+    #[error("the trace is damaged: {0}")]
+    Damaged(String),
     /// A directory contains itself.
     #[error("the trace is damaged: a directory loop")]
     Loop,
@@ -74,9 +77,7 @@ impl StoreError {
     /// fail for ever.
     #[must_use]
     pub const fn is_of_one_record(&self) -> bool {
-        matches!(
-            self,
-            Self::Malformed(_) | Self::Db(DbError::Checksum(_)) | Self::NoNode(_)
-        )
+        matches!(self, Self::Malformed(_) | Self::NoNode(_))
+            || matches!(self, Self::Db(error) if error.is_of_one_record())
     }
 }

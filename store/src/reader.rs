@@ -9,7 +9,7 @@ use crate::db::{DbError, Space, Value};
 use crate::density::{self, Bucket};
 use crate::encode::{
     BlockHead, decode_base, decode_block, decode_name, decode_node, decode_process,
-    decode_progress, decode_seal, decode_version,
+    decode_progress, decode_seal, decode_supply, decode_version,
 };
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
@@ -112,6 +112,27 @@ impl<'s> SessionReader<'s> {
             return Err(StoreError::BeforeStart { session, start });
         }
         Ok(())
+    }
+
+    /// Whether it is being recorded now.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let newest = self.store.next_session().ok();
+        let newest = newest.is_some_and(|next| next.0 == self.session.id.0.saturating_add(1));
+        self.seal.is_none() && newest && self.store.is_live()
+    }
+
+    /// What can supply the contents that a thin pack left out, for people; nothing where
+    /// none was left out.
+    ///
+    /// # Errors
+    /// A damaged record.
+    pub fn supply(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let key = key::session(self.session.id, SessionPart::Supply);
+        match self.store.db.get(Space::Session, &key)? {
+            Some(value) => Ok(decode_supply(&value)?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The end of the session: that of recording, or the last event that was committed.

@@ -16,6 +16,8 @@ const COMPATIBLE: u64 = 0;
 const INCOMPATIBLE: u64 = 0;
 
 const MAGIC: &str = "diffkeeper trace";
+/// How long others may take to finish.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why a state directory could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,19 @@ pub enum StateDirError {
     },
 }
 
+impl StateDirError {
+    /// Whether somebody else has it open.
+    pub(crate) const fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+
+    /// Whether the filesystem refuses for want of rights.
+    pub(crate) fn is_denied(&self) -> bool {
+        let denied = std::io::ErrorKind::PermissionDenied;
+        matches!(self, Self::Io { source, .. } if source.kind() == denied)
+    }
+}
+
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StateDirError {
     let path = path.to_owned();
     move |source| StateDirError::Io { path, source }
@@ -65,12 +80,13 @@ pub(crate) struct StateDir {
 }
 
 impl StateDir {
-    /// Opens a state directory, first making it if it is not there or empty.
+    /// Opens a state directory, first making it if it is not there or empty. Waits a little
+    /// if it is locked: a reader that happens to look must not keep a recorder from its work.
     pub(crate) fn create(path: &Path, purpose: &str) -> Result<Self, StateDirError> {
         if !path.join("FORMAT").exists() {
             Self::make(path)?;
         }
-        Self::open(path, purpose, Duration::ZERO)
+        Self::open(path, purpose, PATIENCE)
     }
 
     /// Opens an existing state directory, waiting for its lock for at most `patience`.
@@ -123,11 +139,14 @@ impl StateDir {
 /// The marker appears whole or not at all.
 fn write_marker(path: &Path) -> Result<(), StateDirError> {
     let new = path.join("FORMAT.new");
-    let text = format!(
-        "{MAGIC}\nformat {FORMAT_VERSION}\ncompatible {COMPATIBLE:#x}\nincompatible {INCOMPATIBLE:#x}\n"
-    );
+    let text = format!("{MAGIC}\n{}", format_lines());
     std::fs::write(&new, text).map_err(io(&new))?;
     std::fs::rename(&new, path.join("FORMAT")).map_err(io(&new))
+}
+
+/// The lines that tell the format of the records.
+pub(crate) fn format_lines() -> String {
+    format!("format {FORMAT_VERSION}\ncompatible {COMPATIBLE:#x}\nincompatible {INCOMPATIBLE:#x}\n")
 }
 
 fn check_marker(path: &Path) -> Result<(), StateDirError> {
@@ -152,13 +171,14 @@ fn check_marker(path: &Path) -> Result<(), StateDirError> {
     file.take(4096)
         .read_to_end(&mut text)
         .map_err(io(&marker))?;
-    parse_marker(path, &String::from_utf8_lossy(&text))
+    parse_marker(path, MAGIC, &String::from_utf8_lossy(&text))
 }
 
-fn parse_marker(path: &Path, text: &str) -> Result<(), StateDirError> {
+/// Reads a marker that begins with `magic`.
+pub(crate) fn parse_marker(path: &Path, magic: &str, text: &str) -> Result<(), StateDirError> {
     let foreign = || StateDirError::Foreign(path.to_owned());
     let mut lines = text.lines();
-    if lines.next() != Some(MAGIC) {
+    if lines.next() != Some(magic) {
         return Err(foreign());
     }
     let mut field = |name: &str| {
@@ -255,19 +275,19 @@ mod tests {
     fn newer_formats_are_refused() {
         let path = Path::new("t");
         let ok = "diffkeeper trace\nformat 1\ncompatible 0xff\nincompatible 0x0\n";
-        assert!(parse_marker(path, ok).is_ok());
+        assert!(parse_marker(path, MAGIC, ok).is_ok());
         for text in [
             "diffkeeper trace\nformat 2\nwhatever",
             "diffkeeper trace\nformat 1\ncompatible 0x0\nincompatible 0x1\n",
         ] {
-            let refused = parse_marker(path, text);
+            let refused = parse_marker(path, MAGIC, text);
             assert!(
                 matches!(refused, Err(StateDirError::Newer { .. })),
                 "{text}"
             );
         }
         for text in ["", "diffkeeper trace\n", "hello\nformat 1\n"] {
-            let refused = parse_marker(path, text);
+            let refused = parse_marker(path, MAGIC, text);
             assert!(matches!(refused, Err(StateDirError::Foreign(_))), "{text}");
         }
     }

@@ -1,26 +1,26 @@
 //! An open store: its sessions, and the way in for recorders.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::content::{self, ContentError, Prepared};
-use crate::db::{Db, Space};
+use crate::db::{Db, DbError, Pages, Space};
 use crate::encode::decode_session;
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
+use crate::live::Client;
 use crate::loss::{self, Loss};
 use crate::marks::{Known, Marks};
 use crate::model::{Session, SessionId};
+use crate::pack::PackFile;
 use crate::prune;
 use crate::reader::SessionReader;
 use crate::reserve::Reserve;
-use crate::statedir::StateDir;
+use crate::statedir::{PATIENCE, StateDir};
 use crate::writer::SessionWriter;
 
-/// How long a reader waits for another reader to finish.
-pub(crate) const READER_PATIENCE: Duration = Duration::from_secs(3);
-
-/// One state directory, held by this process alone.
+/// A trace: a state directory held by this process alone, one that a recorder serves, or
+/// a packed file.
 pub struct Store {
     pub(crate) db: Db,
     pub(crate) marks: Marks,
@@ -28,7 +28,8 @@ pub struct Store {
     losses: Vec<Loss>,
     /// While it is recorded into.
     reserve: Option<Reserve>,
-    dir: StateDir,
+    /// Where it is and its lock, where the database is this process's own.
+    dir: Option<StateDir>,
 }
 
 impl Store {
@@ -37,17 +38,71 @@ impl Store {
     /// # Errors
     /// A foreign, newer, locked or damaged directory, or one that cannot be made.
     pub fn create(path: &Path, purpose: &str) -> Result<Self, StoreError> {
-        let mut store = Self::with(StateDir::create(path, purpose)?)?;
-        store.reserve = Some(Reserve::take(store.dir.reserve()));
+        let dir = StateDir::create(path, purpose)?;
+        let reserve = dir.reserve();
+        let mut store = Self::with(dir)?;
+        store.reserve = Some(Reserve::take(reserve));
         Ok(store)
     }
 
-    /// Opens a trace for reading.
+    /// Opens a trace for reading: a state directory, through its recorder where one is at
+    /// work in it, or a packed file.
     ///
     /// # Errors
     /// As [`Store::own`].
     pub fn open(path: &Path, purpose: &str) -> Result<Self, StoreError> {
-        Self::own(path, purpose)
+        if path.is_file() {
+            return Ok(Self::of_pages(PackFile::open(path)?));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let refused = match StateDir::open(path, purpose, Duration::ZERO) {
+                // While it is recorded under sudo, its lock is not the reader's to look at.
+                Err(error) if error.is_locked() || error.is_denied() => error,
+                opened => return Self::with(opened?),
+            };
+            if let Ok(client) = Client::connect(path) {
+                return Ok(Self::of_pages(client));
+            }
+            if Instant::now() >= deadline || !refused.is_locked() {
+                return Err(refused.into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn of_pages(pages: impl Pages + 'static) -> Self {
+        let db = Db::Pages(Box::new(pages));
+        Self {
+            db,
+            marks: Marks::new(PathBuf::new()),
+            known: Known::default(),
+            losses: Vec::new(),
+            reserve: None,
+            dir: None,
+        }
+    }
+
+    /// Whether a recorder is at work in it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.db.pages().is_some_and(Pages::is_live)
+    }
+
+    /// Lets what was committed since it was opened be seen, if a recorder is at work.
+    /// Readers of sessions that were made before stay as they are, and must not be used.
+    ///
+    /// # Errors
+    /// The recorder has ended: then the trace can be opened anew.
+    pub fn renew(&self) -> Result<(), StoreError> {
+        Ok(self.db.pages().map_or(Ok(()), Pages::renew)?)
+    }
+
+    /// What is known to be wrong with it as a whole, in words. Other damage shows where it
+    /// is met.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        self.db.pages().and_then(Pages::damage)
     }
 
     /// Opens an existing state directory to change what it holds. Waits a little if it
@@ -56,7 +111,7 @@ impl Store {
     /// # Errors
     /// An absent, foreign, newer, locked or damaged directory.
     pub fn own(path: &Path, purpose: &str) -> Result<Self, StoreError> {
-        Self::with(StateDir::open(path, purpose, READER_PATIENCE)?)
+        Self::with(StateDir::open(path, purpose, PATIENCE)?)
     }
 
     fn with(dir: StateDir) -> Result<Self, StoreError> {
@@ -73,13 +128,13 @@ impl Store {
             known,
             losses,
             reserve: None,
-            dir,
+            dir: Some(dir),
         })
     }
 
-    /// Where it is.
-    pub(crate) fn state_dir(&self) -> &Path {
-        self.dir.path()
+    /// Where it is, if it is a directory of this process's own.
+    pub(crate) fn state_dir(&self) -> Option<&Path> {
+        self.dir.as_ref().map(StateDir::path)
     }
 
     /// The sessions that lost something of what was acknowledged. They cannot be opened until
@@ -92,7 +147,7 @@ impl Store {
     /// Lets go of the database and keeps the lock.
     pub(crate) fn into_dir(self) -> Result<StateDir, StoreError> {
         self.db.close()?;
-        Ok(self.dir)
+        Ok(self.dir.ok_or(DbError::ReadOnly)?)
     }
 
     fn loss_of(&self, id: SessionId) -> Result<(), StoreError> {

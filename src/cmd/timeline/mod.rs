@@ -2,6 +2,7 @@
 //! store; never all at once.
 
 mod flags;
+mod follow;
 mod line;
 mod record;
 
@@ -24,26 +25,31 @@ use crate::trace;
 /// # Errors
 /// Whatever keeps the events from being read or written.
 pub(crate) fn run(args: &cli::Timeline, config: &Config) -> Result<ExitCode, CliError> {
-    let filter = config::filter(args.filter.as_deref())?;
-    let from = args.from.as_deref().map(config::when).transpose()?;
-    let to = args.to.as_deref().map(config::when).transpose()?;
+    let asked = Asked::new(args)?;
+    let mut output = Output::new(config);
+    if args.follow {
+        let (store, session, told) = follow::follow(&asked, config, &mut output)?;
+        output.finish()?;
+        return finish(&store.session(Some(session))?, &told, args.json, config);
+    }
     let store = trace::open(config, "timeline")?;
     let reader = trace::session(&store, args.session)?;
-    let plan = Plan {
-        range: range(&reader, from.as_ref(), to.as_ref(), &filter)?,
-        filter,
-        reverse: args.reverse,
-        limit: args.limit.unwrap_or(u64::MAX),
-        json: args.json,
-    };
-    let mut output = Output::new(config);
-    let told = list(&reader, &plan, &mut output)?;
+    let told = list(&reader, &asked.plan(&reader)?, &mut output)?;
     output.finish()?;
-    if !args.json {
-        note(config, footer(&reader, &told));
+    finish(&reader, &told, args.json, config)
+}
+
+fn finish(
+    reader: &SessionReader<'_>,
+    told: &Told,
+    json: bool,
+    config: &Config,
+) -> Result<ExitCode, CliError> {
+    if !json {
+        note(config, footer(reader, told));
     }
     told.warn();
-    trace::warn_if_unsealed(&reader);
+    trace::warn_if_unsealed(reader);
     Ok(ExitCode::from(u8::from(told.damaged > 0)))
 }
 
@@ -100,6 +106,41 @@ pub(crate) fn last(
     Ok(lines)
 }
 
+/// What the user asks for, of whatever session.
+struct Asked {
+    session: cli::SessionArg,
+    from: Option<Instant>,
+    to: Option<Instant>,
+    filter: Filter,
+    reverse: bool,
+    limit: u64,
+    json: bool,
+}
+
+impl Asked {
+    fn new(args: &cli::Timeline) -> Result<Self, CliError> {
+        Ok(Self {
+            session: args.session,
+            from: args.from.as_deref().map(config::when).transpose()?,
+            to: args.to.as_deref().map(config::when).transpose()?,
+            filter: config::filter(args.filter.as_deref())?,
+            reverse: args.reverse,
+            limit: args.limit.unwrap_or(u64::MAX),
+            json: args.json,
+        })
+    }
+
+    fn plan(&self, reader: &SessionReader<'_>) -> Result<Plan, CliError> {
+        Ok(Plan {
+            range: range(reader, self.from.as_ref(), self.to.as_ref(), &self.filter)?,
+            filter: self.filter.clone(),
+            reverse: self.reverse,
+            limit: self.limit,
+            json: self.json,
+        })
+    }
+}
+
 /// What to list and how.
 struct Plan {
     /// First and last event, both included.
@@ -122,6 +163,12 @@ struct Told {
 }
 
 impl Told {
+    fn add(&mut self, more: &Self) {
+        self.shown += more.shown;
+        self.damaged += more.damaged;
+        self.unsearched += more.unsearched;
+    }
+
     fn warn(&self) {
         if self.damaged > 0 {
             let events = counted(self.damaged, "event");

@@ -112,6 +112,21 @@ pub(crate) trait Pages: Send + Sync {
     /// At most `most` records from one end of a range, in order from there; none only
     /// where the range is at its end, or with damage.
     fn page(&self, space: Space, bounds: Bounds, end: End, most: usize) -> Result<Page, DbError>;
+
+    /// Lets what has been written since be seen, where something writes.
+    fn renew(&self) -> Result<(), DbError> {
+        Ok(())
+    }
+
+    /// Whether a recorder is at work there.
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    /// What is known to be wrong with the whole, in words.
+    fn damage(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A range over pages, from both ends.

@@ -11,8 +11,8 @@ pub(crate) use block::{BlockBuilder, BlockHead, decode_block};
 pub(crate) use node::{decode_name, decode_node, encode_name, encode_node, is_name};
 pub(crate) use process::{decode_process, encode_process};
 pub(crate) use session::{
-    decode_base, decode_progress, decode_seal, decode_session, encode_base, encode_progress,
-    encode_seal, encode_session,
+    decode_base, decode_progress, decode_seal, decode_session, decode_supply, encode_base,
+    encode_progress, encode_seal, encode_session, encode_supply,
 };
 pub(crate) use version::{decode_manifest, decode_version, encode_manifest, encode_version};
 

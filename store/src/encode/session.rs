@@ -131,3 +131,16 @@ pub(crate) fn decode_seal(bytes: &[u8]) -> Result<Seal, Malformed> {
     take.end()?;
     Ok(seal)
 }
+
+pub(crate) fn encode_supply(sources: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.list(sources);
+    out
+}
+
+pub(crate) fn decode_supply(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut take = Take::new(bytes, "supply record");
+    let sources = take.list(Take::vec)?;
+    take.end()?;
+    Ok(sources)
+}

@@ -24,6 +24,7 @@ use crate::meter::Meter;
 use crate::model::FileId;
 use crate::reader::SessionReader;
 use crate::snapshot::Snapshot;
+use crate::supply::Supply;
 use attrs::{Defaults, Refusals};
 use dirs::Walk;
 use plan::{Plan, Slot, Unit};
@@ -36,6 +37,8 @@ pub struct Options {
     /// Only entries that match or lie below a directory that does, and the directories
     /// above them. Matched against the path from the top, without a leading `/`.
     pub paths: Option<GlobSet>,
+    /// Where contents that were left out of the trace are taken from.
+    pub supply: Option<Supply>,
 }
 
 /// Why an export stopped.
@@ -78,7 +81,11 @@ pub fn export(
     let top = dirs::open_top(out)?;
     let defaults = Defaults::probe(&top);
     let job = Job {
-        maker: Maker { session, defaults },
+        maker: Maker {
+            session,
+            defaults,
+            supply: options.supply.as_ref(),
+        },
         plan: &plan,
         out,
         top,

@@ -1,17 +1,22 @@
 //! One node of the tree: created, filled, given its attributes.
 
+use std::io::Read;
+
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attrs::{self, Defaults, Refusals};
 use crate::content::{Content, ContentError};
-use crate::model::{Kind, Node};
+use crate::model::{Digest, Kind, MissingReason, Node, VersionRef};
 use crate::reader::SessionReader;
 use crate::snapshot::Entry;
+use crate::supply::Supply;
 
 /// Zeros become holes in pieces of this many bytes, at multiples of it.
 const HOLE: usize = 4096;
+/// Bytes copied at a time.
+const WINDOW: usize = 256 << 10;
 
 /// What was created.
 pub(crate) enum Written {
@@ -43,6 +48,8 @@ impl From<Errno> for Stop {
 pub(crate) struct Maker<'a> {
     pub(crate) session: &'a SessionReader<'a>,
     pub(crate) defaults: Defaults,
+    /// Where contents that were left out of the trace are taken from.
+    pub(crate) supply: Option<&'a Supply>,
 }
 
 impl Maker<'_> {
@@ -107,22 +114,85 @@ fn file(maker: &Maker<'_>, place: &Place<'_>, refused: &mut Refusals) -> Result<
     let (dir, name, entry) = (place.dir, place.name, place.entry);
     // A content that is missing or damaged is mostly noticed before the file is made.
     let mut content = match entry.content() {
-        Some(at) => Some(maker.session.content(at)?),
+        Some(at) => Some(open(maker, entry, at)?),
         None => None,
     };
     let mode = first_mode(&entry.state.node);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(mode))?;
-    let filled = content
-        .as_mut()
-        .map_or(Ok(()), |content| fill(&file, content));
+    let filled = content.as_mut().map_or(Ok(()), |source| source.fill(&file));
     if let Err(stop) = filled {
         let _ = rustix::fs::unlinkat(dir, name, AtFlags::empty());
         return Err(stop);
     }
     attrs::set(file.as_fd(), entry, &maker.defaults, Some(mode), refused);
-    let bytes = content.map_or(0, |content| content.len());
+    let bytes = content.map_or(0, |source| source.len());
     Ok(Written::File { bytes })
+}
+
+/// Where the bytes of a file come from.
+enum Source<'s> {
+    Trace(Content<'s>),
+    /// A file that has the content, with its length, bytes, and its digest.
+    Supply(std::fs::File, u64, Digest),
+}
+
+/// The content of a version; one that was left out of the trace from a file that has it.
+fn open<'j>(maker: &Maker<'j>, entry: &Entry, at: VersionRef) -> Result<Source<'j>, Stop> {
+    let missing = match maker.session.content(at) {
+        Err(missing @ ContentError::Missing(MissingReason::Omitted)) => missing,
+        content => return Ok(Source::Trace(content?)),
+    };
+    let version = entry.state.version.as_ref().map(|(_, version)| version);
+    let known = version.and_then(|version| Some((version.length, version.digest?)));
+    if let (Some(supply), Some((length, digest))) = (maker.supply, known)
+        && let Some(file) = supply.find(&entry.path, length, &digest)
+    {
+        return Ok(Source::Supply(file, length, digest));
+    }
+    Err(missing.into())
+}
+
+impl Source<'_> {
+    const fn len(&self) -> u64 {
+        match self {
+            Self::Trace(content) => content.len(),
+            Self::Supply(_, length, _) => *length,
+        }
+    }
+
+    fn fill(&mut self, file: &OwnedFd) -> Result<(), Stop> {
+        match self {
+            Self::Trace(content) => fill(file, content),
+            Self::Supply(from, length, digest) => copy(file, from, *length, digest),
+        }
+    }
+}
+
+/// Copies what was found to be the content, and looks once more whether it is.
+fn copy(
+    file: &OwnedFd,
+    from: &mut std::fs::File,
+    length: u64,
+    digest: &Digest,
+) -> Result<(), Stop> {
+    let mut hasher = blake3::Hasher::new();
+    let mut window = vec![0; WINDOW];
+    let mut from = from.take(length);
+    loop {
+        let n = from.read(&mut window).map_err(ContentError::Io)?;
+        let piece = window.get(..n).unwrap_or_default();
+        if piece.is_empty() {
+            break;
+        }
+        hasher.update(piece);
+        write_all(file, piece)?;
+    }
+    if *hasher.finalize().as_bytes() == digest.0 {
+        Ok(())
+    } else {
+        Err(ContentError::Missing(MissingReason::Omitted).into())
+    }
 }
 
 fn fill(file: &OwnedFd, content: &mut Content<'_>) -> Result<(), Stop> {

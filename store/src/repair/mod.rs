@@ -18,8 +18,7 @@ use crate::key;
 use crate::loss;
 use crate::marks::{Known, Mark, Marks};
 use crate::model::{Seq, SessionId};
-use crate::statedir::StateDir;
-use crate::store::READER_PATIENCE;
+use crate::statedir::{PATIENCE, StateDir};
 pub(crate) use session::{gap_event, put_block};
 
 /// What was done to a trace.
@@ -52,7 +51,7 @@ pub struct Cut {
 /// No trace, a locked one, or one that cannot be written. Damage of single records or contents
 /// is not repaired: [`crate::verify::verify`] names it.
 pub fn repair(path: &Path) -> Result<RepairReport, StoreError> {
-    let dir = StateDir::open(path, "verify", READER_PATIENCE)?;
+    let dir = StateDir::open(path, "verify", PATIENCE)?;
     let mut report = RepairReport::default();
     let db = match Db::open(&dir.db()) {
         Ok(db) => db,

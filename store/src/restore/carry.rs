@@ -42,7 +42,11 @@ impl RestorePlan<'_> {
         let defaults = Defaults::probe(&top);
         let job = Job {
             plan: self,
-            maker: Maker { session, defaults },
+            maker: Maker {
+                session,
+                defaults,
+                supply: None,
+            },
             top: &top,
             options,
             meter,
@@ -464,7 +468,10 @@ impl Job<'_> {
             )
             .collect();
         of_files.into_iter().for_each(|more| stamps.extend(more));
-        let path = stamps::path(self.plan.session.store.state_dir());
+        let Some(dir) = self.plan.session.store.state_dir() else {
+            return;
+        };
+        let path = stamps::path(dir);
         if let Err(error) = stamps.save(&path) {
             tracing::debug!(?path, %error, "cannot keep the stamps of a restore");
         }

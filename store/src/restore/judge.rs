@@ -27,7 +27,8 @@ pub(super) fn decide<'s>(
     options: &Options<'_>,
     meter: &dyn Meter,
 ) -> Result<RestorePlan<'s>, RestoreError> {
-    let stamps = Stamps::load(&stamps::path(session.store.state_dir()));
+    let stamps = session.store.state_dir().map(stamps::path);
+    let stamps = stamps.map_or_else(Stamps::default, |path| Stamps::load(&path));
     let mut judge = Judge {
         session,
         tree: &tree,

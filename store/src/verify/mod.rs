@@ -42,6 +42,8 @@ pub struct VerifyReport {
     pub blobs: u64,
     /// Versions that were rebuilt and match their digest.
     pub versions: u64,
+    /// Contents that were left out on purpose, by a thin pack or a size limit. No damage.
+    pub omitted: u64,
     /// Events that were read.
     pub events: u64,
     /// Plain bytes of the blobs.
@@ -82,6 +84,8 @@ pub enum FindingKind {
     Process,
     /// The histogram.
     Density,
+    /// The packed file as such.
+    Pack,
 }
 
 impl FindingKind {
@@ -97,6 +101,7 @@ impl FindingKind {
             Self::Blob => "blob",
             Self::Process => "process",
             Self::Density => "density",
+            Self::Pack => "pack",
         }
     }
 }
@@ -123,6 +128,7 @@ impl VerifyReport {
         self.sessions += other.sessions;
         self.blobs += other.blobs;
         self.versions += other.versions;
+        self.omitted += other.omitted;
         self.events += other.events;
         self.bytes += other.bytes;
     }
@@ -152,6 +158,15 @@ pub fn verify(
     );
     report.merge(blobs);
     report.merge(sessions);
+    if let Some(text) = store.damage() {
+        report.add(Finding {
+            session: None,
+            kind: FindingKind::Pack,
+            path: None,
+            seq: None,
+            text,
+        });
+    }
     Ok(report)
 }
 

@@ -14,7 +14,7 @@ use crate::db::Space;
 use crate::encode::{decode_manifest, decode_version};
 use crate::key;
 use crate::lookup::SessionLookup;
-use crate::model::{Data, Digest, Repr, Seq, Version, VersionRef};
+use crate::model::{Data, Digest, MissingReason, Repr, Seq, Version, VersionRef};
 
 /// Contents kept at hand: how many, and how many bytes.
 const KEPT: usize = 1024;
@@ -60,7 +60,11 @@ pub(super) fn check(check: &mut Check<'_>) {
             check.found_at(FindingKind::Version, at.file, at.seq, text);
         }
         match rebuild.check(at, &version) {
-            Ok(rebuilt) => check.report.versions += u64::from(rebuilt),
+            Ok(rebuilt) => {
+                let omitted = matches!(version.repr, Repr::Missing(MissingReason::Omitted));
+                check.report.omitted += u64::from(omitted);
+                check.report.versions += u64::from(rebuilt);
+            }
             Err(error) => check.found_at(FindingKind::Version, at.file, at.seq, error),
         }
         check.meter.advance(1);

@@ -375,6 +375,7 @@ fn globs_choose_entries_with_what_is_above_and_below() {
         .add(glob("logs"))
         .build();
     let options = Options {
+        supply: None,
         paths: Some(set.unwrap()),
     };
     let report = run(&bed, &out(&bed), &options).unwrap();
