@@ -15,6 +15,8 @@ mod encode;
 mod error;
 pub mod export;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod key;
 pub mod live;
 mod lookup;

@@ -54,11 +54,30 @@ fn story(writer: &mut SessionWriter<'_>) {
         to: place(FileId::TOP, to),
         exchange,
     };
-    let changes = vec![named("f2", None), named("f3", Some(2))];
+    let is = |file: u64, name: Option<&str>| Change::Node {
+        file: FileId(file),
+        node: node(
+            Kind::File,
+            name.map(|name| place(FileId::TOP, name))
+                .into_iter()
+                .collect(),
+        ),
+    };
+    let changes = vec![
+        named("f2", None),
+        named("f3", Some(2)),
+        is(2, Some("f3")),
+        is(3, None),
+    ];
     event(writer, 100, 2, rename("f2", "f3", false), changes);
-    let changes = vec![named("f4", Some(5)), named("f5", Some(4))];
+    let changes = vec![
+        named("f4", Some(5)),
+        named("f5", Some(4)),
+        is(4, Some("f5")),
+        is(5, Some("f4")),
+    ];
     event(writer, 101, 4, rename("f4", "f5", true), changes);
-    let changes = vec![named("f4", None)];
+    let changes = vec![named("f4", None), is(5, None)];
     event(
         writer,
         102,
