@@ -61,6 +61,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run a command and record every change below a directory
     Record(Record),
+    /// Bring a directory back as it was last, then run a command in it and record on
+    Run(Run),
     /// List what happened, in order
     Timeline(Timeline),
     /// Write a file as it was to stdout
@@ -149,6 +151,41 @@ fn ring_size(text: &str) -> Result<u32, String> {
         Ok(bytes) if bytes.is_power_of_two() && bytes >= 256 << 10 => Ok(bytes),
         _ => Err("a power of two from 256KiB to 2GiB is needed".to_owned()),
     }
+}
+
+/// `run`
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Directory to keep; made if it is not there. What it holds beside the newest recorded state is
+    /// removed, apart from what matches --exclude
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: PathBuf,
+    /// Leave out what matches, relative to the directory; may be given again
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<OsString>,
+    /// How to capture; auto takes the best that works here (see `diffkeeper doctor`)
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) backend: Backend,
+    /// Serve /metrics, /healthz and /readyz there, as in 127.0.0.1:9911 or :9911
+    /// [default: $DIFFKEEPER_METRICS_ADDR, else nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics_addr: Option<String>,
+    /// What to do if the newest state is damaged
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) on_damage: OnDamage,
+    /// The command with its arguments, after --
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// What to do about damage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnDamage {
+    /// Do not start
+    #[default]
+    Refuse,
+    /// Take the newest undamaged state
+    LastGood,
 }
 
 /// How to capture.

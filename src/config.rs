@@ -59,6 +59,13 @@ fn is_coloured(choice: Color) -> bool {
     }
 }
 
+/// Where to serve metrics: the option, else the environment.
+pub(crate) fn metrics_addr(given: Option<&str>) -> Option<String> {
+    let from_env = || std::env::var("DIFFKEEPER_METRICS_ADDR").ok();
+    let address = given.map(str::to_owned).or_else(from_env);
+    address.filter(|address| !address.is_empty())
+}
+
 /// An instant as the user gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Instant {

@@ -67,6 +67,11 @@ impl CliError {
         Self::new(Kind::Negative, message)
     }
 
+    /// A failure of the recorder before the command ran.
+    pub(crate) fn recorder(message: impl Into<String>) -> Self {
+        Self::new(Kind::Recorder, message)
+    }
+
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -243,6 +248,9 @@ impl From<RecordError> for CliError {
                 Self::new(Kind::Recorder, message)
                     .hint("`diffkeeper doctor` says what works here and why")
             }
+            RecordError::BringBack(error) => error.into(),
+            RecordError::Unreadable { .. } => Self::new(Kind::Recorder, message)
+                .hint("what cannot be read cannot be kept: give access to it, or --exclude it"),
             RecordError::Scope(_) => Self::new(Kind::Recorder, message),
         }
     }

@@ -136,6 +136,48 @@ fn what_is_right_is_not_written_again() {
     assert_tree_equal(&env.tree(), &to);
 }
 
+/// A directory that is known to be untouched is not even compared; any touch undoes that.
+#[test]
+fn every_touch_is_noticed() {
+    let env = Env::new();
+    env.sh(FIRST);
+    let to = out(&env);
+    let settled = || {
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(50));
+            restore(&env, &to, &["--delete"]).expect(0);
+        }
+        assert_tree_equal(&env.tree(), &to);
+    };
+    let touches = [
+        "touch new",
+        "rm twin",
+        "mv d/one d/two",
+        "chmod 700 d/one",
+        "echo >> d/e/two",
+        "rmdir empty",
+        "ln -sfn elsewhere sym",
+        "touch -d @5 pipe",
+        "mkdir -p new/dir",
+        "ln d/one d/three",
+        "cp -p d/one x && cat x > d/one && rm x",
+    ];
+    for touch in touches {
+        settled();
+        let mut sh = std::process::Command::new("sh");
+        run(sh.args(["-c", touch]).current_dir(&to)).expect(0);
+        restore(&env, &to, &["--delete"]).expect(0);
+        assert_tree_equal(&env.tree(), &to);
+    }
+    // Without --delete a stranger stays, and is still noticed when it has to go.
+    fs::write(to.join("stranger"), "").unwrap();
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(50));
+        restore(&env, &to, &[]).expect(0);
+    }
+    settled();
+}
+
 /// The size and the times of a file say nothing of its content.
 #[test]
 fn a_file_that_only_looks_right_is_replaced() {

@@ -4,6 +4,7 @@
 //! - [`workload`]: random changes below a directory, with exact copies at quiet points (the oracle).
 //! - [`counting`]: a workload whose every state is known by its number.
 //! - [`overwriting`]: writes into one file, each known by its number.
+//! - [`world`]: a game server that saves its world, and the check of what a crash left of it.
 //! - [`tree`]: reads, compares and copies whole trees, down to nanoseconds and hard links.
 
 pub mod counting;
@@ -15,5 +16,7 @@ pub mod rng;
 pub mod tree;
 #[cfg(target_os = "linux")]
 pub mod workload;
+#[cfg(target_os = "linux")]
+pub mod world;
 
 pub use flaky::{ERROR, INIT, STEP, flaky_ci_test};

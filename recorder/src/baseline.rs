@@ -4,11 +4,15 @@
 //! on all processors, a bounded amount at a time.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use diffkeeper_store::model::{Backend, FileId, GapReason, Kind, MissingReason, NodeIdent, Place};
-use diffkeeper_store::{Change, ContentError, Prepared, Store, StoreError, WHOLE_MAX};
+use diffkeeper_store::model::{
+    Backend, Counts, FileId, GapReason, Kind, MissingReason, NodeIdent, Place,
+};
+use diffkeeper_store::{Change, ContentError, Prepared, Store, StoreError, Tally, WHOLE_MAX};
 use rayon::prelude::*;
 
+use crate::bring_back::Restored;
 use crate::observation::monotonic;
 use crate::probe::{self, Large, Read, Stat};
 use crate::recording::{Recording, node_of};
@@ -35,10 +39,44 @@ pub trait Progress: Sync {
     /// The baseline is complete; the command starts.
     fn baseline_done(&self) {}
 
+    /// The directory was brought back to a state before everything else.
+    fn restored(&self, restored: &Restored) {
+        let _ = restored;
+    }
+
+    /// Nothing was recorded yet that could be brought back.
+    fn nothing_to_restore(&self) {}
+
+    /// The command has started.
+    fn started(&self, backend: Backend) {
+        let _ = backend;
+    }
+
+    /// Work on an observation, or on a commit, has taken so long; so many observations wait.
+    fn captured(&self, kind: &'static str, took: Duration, waiting: usize) {
+        let _ = (kind, took, waiting);
+    }
+
+    /// Everything recorded so far is safe from a crash.
+    fn committed(&self, committed: &Committed) {
+        let _ = committed;
+    }
+
     /// The recorder has a fault that does not stop the command.
     fn fault(&self, text: &str) {
         let _ = text;
     }
+}
+
+/// How far a recording is.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// Events by kind.
+    pub counts: Counts,
+    /// What was stored and how.
+    pub tally: Tally,
+    /// Files and directories of the tree.
+    pub files: u64,
 }
 
 /// What the scan could not take.

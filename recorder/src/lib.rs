@@ -4,6 +4,7 @@
 //! tree as recorded so far, and writes the difference as events with their states.
 
 mod baseline;
+mod bring_back;
 mod captured;
 mod content;
 mod doubt;
@@ -30,7 +31,8 @@ pub mod tier;
 mod tree;
 pub mod watchdog;
 
-pub use baseline::Progress;
+pub use baseline::{Committed, Progress};
+pub use bring_back::{BringBack, BringBackError, Restored};
 pub use record::{Options, Outcome, RecordError, record};
 pub use restoring::Spared;
 

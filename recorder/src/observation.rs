@@ -88,6 +88,23 @@ pub enum Fact {
     Synced(u64),
 }
 
+impl Fact {
+    /// What kind of fact, for figures.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Touched { .. } => "touched",
+            Self::Renamed { .. } => "renamed",
+            Self::Watched { .. } => "watched",
+            Self::Lost { .. } => "lost",
+            Self::Record(_) => "record",
+            Self::Unwatched { .. } => "unwatched",
+            Self::Overrun(_) => "overrun",
+            Self::Synced(_) => "synced",
+        }
+    }
+}
+
 /// Bytes that wait in a queue, counted for as long as they do: a queue of so many items
 /// would else hold as much as the longest of them allow.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, select};
 use diffkeeper_store::StoreError;
 use diffkeeper_store::model::{ExitStatus, Op, Process, ProcessId, Stream};
 
+use crate::baseline::{Committed, Progress};
 use crate::observation::{Fact, Observation};
 use crate::reconcile::paths_of;
 use crate::recording::Recording;
@@ -42,7 +43,9 @@ pub(crate) enum Control {
 }
 
 /// The ends of the channels that the pipeline reads.
-pub(crate) struct Inputs {
+pub(crate) struct Inputs<'p> {
+    /// Follows what is done.
+    pub(crate) progress: &'p dyn Progress,
     pub(crate) facts: Receiver<Observation>,
     pub(crate) control: Receiver<Control>,
     /// Told when the reconcile is done and `Control::Settled` is awaited.
@@ -63,7 +66,7 @@ enum Ending {
 pub(crate) struct Pipeline<'r, 's> {
     recording: &'r mut Recording<'s>,
     refinery: Refinery<'r>,
-    inputs: Inputs,
+    inputs: Inputs<'r>,
     last_commit: Instant,
     /// Paths of the facts since the reconcile; `None` before it.
     announced: Option<HashSet<PathBuf>>,
@@ -75,7 +78,7 @@ impl<'r, 's> Pipeline<'r, 's> {
     pub(crate) fn new(
         recording: &'r mut Recording<'s>,
         refinery: Refinery<'r>,
-        inputs: Inputs,
+        inputs: Inputs<'r>,
     ) -> Self {
         Self {
             recording,
@@ -170,7 +173,13 @@ impl<'r, 's> Pipeline<'r, 's> {
             }
         }
         self.recording.busy = self.inputs.facts.len() > BUSY;
-        self.recording.apply(observation)
+        let (kind, begun) = (observation.fact.word(), Instant::now());
+        self.recording.apply(observation)?;
+        let waiting = self.inputs.facts.len();
+        self.inputs
+            .progress
+            .captured(kind, begun.elapsed(), waiting);
+        Ok(())
     }
 
     fn control(&mut self, message: Control) -> Result<Option<Ending>, StoreError> {
@@ -233,10 +242,25 @@ impl<'r, 's> Pipeline<'r, 's> {
             self.recording.check_closed()?;
         }
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {
-            self.recording.writer.commit()?;
+            self.commit()?;
             self.last_commit = Instant::now();
             self.refinery.turn(&mut self.recording.writer);
         }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        self.recording.writer.commit()?;
+        let waiting = self.inputs.facts.len();
+        self.inputs
+            .progress
+            .captured("commit", begun.elapsed(), waiting);
+        self.inputs.progress.committed(&Committed {
+            counts: self.recording.writer.progress().counts.clone(),
+            tally: *self.recording.writer.tally(),
+            files: self.recording.tree.len() as u64,
+        });
         Ok(())
     }
 

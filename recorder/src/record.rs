@@ -11,6 +11,7 @@ use diffkeeper_store::model::{
 use diffkeeper_store::{Store, StoreError, conclude};
 
 use crate::baseline::{self, BaselineError, Progress};
+use crate::bring_back::{BringBack, BringBackError, bring_back};
 use crate::host;
 use crate::launch::{self, Caller, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
 use crate::live;
@@ -41,6 +42,9 @@ pub struct Options {
     pub wishes: Wishes,
     /// Contents of files above this length are left out, bytes.
     pub max_file: Option<u64>,
+    /// Whether, and how, the directory is first brought back to its newest exact state.
+    /// There must be one directory then, and all of it must be readable.
+    pub bring_back: Option<BringBack>,
 }
 
 /// How a recording went.
@@ -75,6 +79,17 @@ pub enum RecordError {
     /// The command cannot be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The directory cannot be brought back.
+    #[error(transparent)]
+    BringBack(#[from] BringBackError),
+    /// Something could not be read that must be kept.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
     /// A tier was asked for that is not to be had.
     #[error("the {} backend is not available: {reason}", backend.word())]
     Backend {
@@ -98,6 +113,9 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let scope = Arc::new(scope);
     tier::check(options.backend)?;
     let store = open_store(&options.state_dir)?;
+    if let Some(how) = options.bring_back {
+        bring_back(&store, &scope, how, progress)?;
+    }
     let Chosen {
         mut source,
         channels,
@@ -164,6 +182,11 @@ fn with_store(
             return Err(LaunchError::Interrupted(signal).into());
         }
     };
+    if let (Some(_), Some((_, path, reason))) = (options.bring_back, losses.first()) {
+        // What cannot be read cannot be brought back: better now than after a crash.
+        let (path, reason) = (path.clone(), reason.word());
+        return Err(RecordError::Unreadable { path, reason });
+    }
     let control = channels.control.clone();
     let uid = caller.as_ref().map(Caller::uid);
     let mut running = match spawn(prepared, options, (control, source.held(), caller)) {
@@ -179,6 +202,7 @@ fn with_store(
     if let Err(error) = begun {
         progress.fault(&error.to_string());
     }
+    progress.started(session.backend);
     let mut process = host::command(running.pid(), &options.argv);
     process.uid = uid.unwrap_or(process.uid);
     let run = Run {

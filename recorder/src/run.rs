@@ -83,6 +83,7 @@ impl Run<'_> {
         let progress = self.progress;
         let (reconciled, done) = bounded(1);
         let inputs = Inputs {
+            progress,
             facts: channels.facts,
             control: channels.controls,
             reconciled,
@@ -144,7 +145,7 @@ impl Run<'_> {
 
 fn pipeline(
     recording: &mut Recording<'_>,
-    inputs: Inputs,
+    inputs: Inputs<'_>,
     process: &Process,
 ) -> Result<(), String> {
     recording.writer.process(COMMAND, process);

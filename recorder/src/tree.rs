@@ -125,6 +125,11 @@ impl Tree {
             .copied()
     }
 
+    /// How many files and directories there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// The names in a directory with their files.
     pub(crate) fn children(&self, dir: FileId) -> Vec<(Vec<u8>, FileId)> {
         let known = self.files.get(&dir);

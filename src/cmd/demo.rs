@@ -47,6 +47,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         output: false,
         wishes: Wishes::default(),
         max_file: None,
+        bring_back: None,
     };
     let outcome = record(&options, &Bar::new(config))?;
     let store = Store::open(&state_dir, "demo")?;

@@ -11,6 +11,7 @@ mod processes;
 mod prune;
 mod record;
 mod restore;
+mod run;
 mod sessions;
 mod show;
 mod summary;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
     diagnostics::start_logging(&config)?;
     match &cli.command {
         Command::Record(args) => record::run(args, &config),
+        Command::Run(args) => run::run(args, &config),
         Command::Timeline(args) => timeline::run(args, &config),
         Command::Show(args) => show::run(args, &config),
         Command::Diff(args) => diff::run(args, &config),

@@ -34,10 +34,6 @@ pub(crate) fn run(args: &cli::Record, config: &Config) -> Result<ExitCode, CliEr
 }
 
 fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
-    let utf8 = |glob: &std::ffi::OsString| {
-        let text = glob.to_str().map(str::to_owned);
-        text.ok_or_else(|| CliError::usage("--exclude takes a glob in UTF-8"))
-    };
     let watch = match args.watch.as_slice() {
         [] => vec![".".into()],
         given => given.to_vec(),
@@ -46,13 +42,8 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
         argv: args.command.clone(),
         state_dir: config.state_dir.clone(),
         watch,
-        exclude: args.exclude.iter().map(utf8).collect::<Result<_, _>>()?,
-        backend: match args.backend {
-            cli::Backend::Auto => None,
-            cli::Backend::Fentry => Some(model::Backend::Fentry),
-            cli::Backend::Tracepoint => Some(model::Backend::Tracepoint),
-            cli::Backend::Notify => Some(model::Backend::Notify),
-        },
+        exclude: globs(&args.exclude)?,
+        backend: backend(args.backend),
         output: args.output,
         wishes: Wishes {
             reads: !args.no_reads,
@@ -61,6 +52,7 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             btf: args.btf.clone(),
         },
         max_file: args.max_file.as_deref().map(size).transpose()?,
+        bring_back: None,
     })
 }
 
@@ -69,8 +61,26 @@ fn size(text: &str) -> Result<u64, CliError> {
     size.map_err(|error| CliError::usage(error.to_string()))
 }
 
+pub(super) fn globs(globs: &[std::ffi::OsString]) -> Result<Vec<String>, CliError> {
+    let utf8 = |glob: &std::ffi::OsString| {
+        let text = glob.to_str().map(str::to_owned);
+        text.ok_or_else(|| CliError::usage("--exclude takes a glob in UTF-8"))
+    };
+    globs.iter().map(utf8).collect()
+}
+
+/// The tier that was asked for; `None` takes the best that works.
+pub(super) const fn backend(backend: cli::Backend) -> Option<model::Backend> {
+    match backend {
+        cli::Backend::Auto => None,
+        cli::Backend::Fentry => Some(model::Backend::Fentry),
+        cli::Backend::Tracepoint => Some(model::Backend::Tracepoint),
+        cli::Backend::Notify => Some(model::Backend::Notify),
+    }
+}
+
 /// The command's own status, as a shell reports it.
-fn exit_code(status: model::ExitStatus) -> ExitCode {
+pub(super) fn exit_code(status: model::ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(status.shell_code() & 0xff).unwrap_or(RECORDER_FAILED))
 }
 

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use diffkeeper_recorder::Spared;
 use diffkeeper_store::model::escape;
-use diffkeeper_store::restore::{Options, RestoreError, RestorePlan, RestoreReport, Step};
+use diffkeeper_store::restore::{
+    Options, RestoreError, RestorePlan, RestoreReport, Step, untouched,
+};
 use diffkeeper_store::size::format_bytes;
 
 use super::export::{name_left_out, warn_of_refusals};
@@ -29,6 +31,17 @@ pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliE
     let store = trace::open(config, "restore")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
+    if !(args.dry_run || args.json)
+        && let Some(names) = untouched(&reader, at, &args.to)
+    {
+        let report = RestoreReport {
+            kept: names,
+            ..RestoreReport::default()
+        };
+        tell(&report, config);
+        trace::warn_if_unsealed(&reader);
+        return Ok(ExitCode::SUCCESS);
+    }
     // Names that cannot be read would be names to remove: nothing is restored by halves.
     let snapshot = reader.snapshot(at)?;
     let spared = Spared::new(&args.to, &config.state_dir, reader.session())

@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::key;
 use crate::model::Digest;
 use crate::refine::Refinery;
+use crate::tally::Tally;
 
 /// A batch is committed once it holds this many bytes.
 pub(crate) const FULL_BATCH: usize = 1 << 20;
@@ -20,6 +21,7 @@ pub(crate) struct Pending<'s> {
     /// Blobs of this batch, so that none is written twice.
     blobs: HashSet<Digest>,
     pub(crate) refinery: Refinery,
+    pub(crate) tally: Tally,
 }
 
 impl<'s> Pending<'s> {
@@ -29,6 +31,7 @@ impl<'s> Pending<'s> {
             batch: db.batch(),
             blobs: HashSet::new(),
             refinery: Refinery::default(),
+            tally: Tally::default(),
         }
     }
 
@@ -45,10 +48,14 @@ impl Sink for Pending<'_> {
     fn blob(&mut self, blob: PackedBlob) -> Result<(), ContentError> {
         match blob.value {
             Some(value) if self.blobs.insert(blob.digest) => {
+                self.tally.blob(Some(value.len()));
                 self.batch.put(Space::Blob, key::blob(&blob.digest), value);
             }
             // It may be the payload of a patch, which must then outlive that patch.
-            Some(_) | None => self.refinery.shared(blob.digest),
+            Some(_) | None => {
+                self.tally.blob(None);
+                self.refinery.shared(blob.digest);
+            }
         }
         Ok(())
     }
@@ -85,6 +92,7 @@ impl<'a, 's> Spill<'a, 's> {
     pub(crate) fn spill(&mut self) -> Result<(), ContentError> {
         let mut batch = self.pending.db.batch();
         for blob in self.blobs.drain(..) {
+            self.pending.tally.blob(blob.value.as_ref().map(Vec::len));
             match blob.value {
                 Some(value) => batch.put(Space::Blob, key::blob(&blob.digest), value),
                 None => self.pending.refinery.shared(blob.digest),

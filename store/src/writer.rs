@@ -24,6 +24,7 @@ use crate::model::{
 use crate::pending::{FULL_BATCH, Pending, Spill};
 use crate::refine::{Candidate, Refined};
 use crate::store::Store;
+use crate::tally::Tally;
 
 /// A state that an event led to.
 #[derive(Clone, Debug)]
@@ -241,6 +242,7 @@ impl<'s> SessionWriter<'s> {
                     let key = key::file_at(session, file, seq);
                     let version = &content.encoded.version;
                     let value = encode_version(version);
+                    self.pending.tally.version(version);
                     self.pending.batch.put(Space::Version, key, value);
                     if let Some(below) = self.contents.chain(file, version.repr.base()) {
                         let at = VersionRef { file, seq };
@@ -322,6 +324,12 @@ impl<'s> SessionWriter<'s> {
     #[must_use]
     pub const fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What has been stored so far, and how.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.pending.tally
     }
 
     /// Length and digest of the last content of a file.

@@ -43,6 +43,20 @@ fn parent(pid: Pid) -> Option<Pid> {
     Place::of(pid)?.parent
 }
 
+/// The children of this process, whichever of its threads started them.
+pub(super) fn children() -> Vec<Pid> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let listed = tasks.flatten().flat_map(|task| {
+        let listed = std::fs::read_to_string(task.path().join("children"));
+        let listed = listed.unwrap_or_default();
+        let pids = listed
+            .split_ascii_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        pids.filter_map(Pid::from_raw).collect::<Vec<Pid>>()
+    });
+    listed.collect()
+}
+
 /// Whether `pid` is `ancestor` or descends from it, as far as the parents are still alive.
 pub(super) fn descends(pid: Pid, ancestor: Pid) -> bool {
     std::iter::successors(Some(pid), |&pid| parent(pid))

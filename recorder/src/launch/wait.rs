@@ -1,9 +1,13 @@
 //! Waiting for the command: owns its exit status and following it into a stop.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
+use super::kin;
 use super::signals::{self, Signals};
 use crate::held::{HeldBack, Stop};
 
@@ -39,6 +43,7 @@ impl ExitStatus {
 /// stopped it, and reaps it.
 pub(super) fn for_end(child: Pid, signals: &Signals, held: &HeldBack) -> io::Result<ExitStatus> {
     let number = child.as_raw_nonzero().get().unsigned_abs();
+    let _reaper = (rustix::process::getpid() == Pid::INIT).then(|| Reaper::start(child));
     loop {
         // Left unreaped at first, so that its id stays its own while signals are forwarded to it.
         let seen = wait(
@@ -55,6 +60,47 @@ pub(super) fn for_end(child: Pid, signals: &Signals, held: &HeldBack) -> io::Res
             Stop::Ours => drop(wait(child, WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?),
             Stop::Foreign => signals::stop_with(child)?,
         }
+    }
+}
+
+/// Takes the orphans of a container whose first process the recorder is.
+struct Reaper {
+    ended: Arc<AtomicBool>,
+}
+
+/// How often the orphans are asked about.
+const ROUND: Duration = Duration::from_secs(1);
+
+impl Reaper {
+    /// Reaps every child but `child`, whose end somebody else waits for.
+    fn start(child: Pid) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let reap = move || {
+            while !until.load(Ordering::Relaxed) {
+                std::thread::sleep(ROUND);
+                orphans(child);
+            }
+        };
+        // Without a thread orphans stay as zombies, which harms only their number.
+        let _ = std::thread::Builder::new()
+            .name("reaper".into())
+            .spawn(reap);
+        Self { ended }
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+fn orphans(child: Pid) {
+    for orphan in kin::children().into_iter().filter(|pid| *pid != child) {
+        let reap = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        // Mostly it has not ended: then nothing is reaped.
+        let _ = waitid(WaitId::Pid(orphan), reap);
     }
 }
 

@@ -1,9 +1,8 @@
 //! A plan carried out: what goes first, then directories, files, further names, and last,
 //! deepest first, the attributes of directories.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,7 +11,7 @@ use rustix::io::Errno;
 
 use super::found::{look, look_at};
 use super::remove::Removing;
-use super::stamps::{self, Stamps};
+use super::vouch::Vouching;
 use super::{Decision, LEFTOVER, Options, RestoreError, RestorePlan, RestoreReport, Step, compare};
 use crate::export::attrs::{self, Defaults, Refusals};
 use crate::export::dirs::{self, Walk};
@@ -20,7 +19,7 @@ use crate::export::plan::{Link, Slot, Unit};
 use crate::export::write::{Maker, Stop, Written};
 use crate::export::{LeftOut, Why, is_fatal};
 use crate::meter::Meter;
-use crate::model::{FileId, Kind, UnixTime};
+use crate::model::{FileId, Kind};
 use crate::snapshot::Entry;
 
 impl RestorePlan<'_> {
@@ -114,7 +113,14 @@ impl Job<'_> {
         outcome.merge(self.fill()?);
         self.link(&mut outcome)?;
         self.finish_dirs(&mut outcome)?;
-        self.stamp(&outcome);
+        let lacking = outcome.lacking.iter().chain(outcome.failed.keys());
+        let wrong: HashSet<FileId> = lacking.copied().collect();
+        Vouching {
+            plan: self.plan,
+            top: self.top,
+            wrong: &wrong,
+        }
+        .stamp(&outcome.report);
         outcome.report.written.finish();
         Ok(outcome.report)
     }
@@ -427,85 +433,5 @@ impl Job<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Vouches for what is right now, unless that is what the stamps say already.
-    fn stamp(&self, outcome: &Outcome) {
-        let all = self
-            .plan
-            .dirs
-            .iter()
-            .chain(self.plan.units.iter().flatten());
-        if all.into_iter().all(|decision| decision.stamped) {
-            return;
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(UnixTime::default(), |since| UnixTime {
-            sec: i64::try_from(since.as_secs()).unwrap_or(0),
-            nsec: since.subsec_nanos(),
-        });
-        let right = |slot: &Slot<'_>| {
-            !outcome.failed.contains_key(&slot.entry.file)
-                && !outcome.lacking.contains(&slot.entry.file)
-        };
-        let mut stamps = Stamps::default();
-        let mut walk = Walk::new(self.top);
-        for slot in self.plan.tree.dirs.iter().filter(|slot| right(slot)) {
-            if let Ok(found) = walk.open(&slot.entry.path).and_then(look_at)
-                && compare::same_stat(slot.entry, &found)
-            {
-                stamps.add(&found, slot.entry, now);
-            }
-        }
-        let of_files: Vec<Stamps> = self
-            .plan
-            .tree
-            .units
-            .par_iter()
-            .map_init(
-                || Walk::new(self.top),
-                |walk, unit| self.stamp_unit(walk, unit, &right, now),
-            )
-            .collect();
-        of_files.into_iter().for_each(|more| stamps.extend(more));
-        let Some(dir) = self.plan.session.store.state_dir() else {
-            return;
-        };
-        let path = stamps::path(dir);
-        if let Err(error) = stamps.save(&path) {
-            tracing::debug!(?path, %error, "cannot keep the stamps of a restore");
-        }
-    }
-
-    fn stamp_unit(
-        &self,
-        walk: &mut Walk<'_>,
-        unit: &Unit<'_>,
-        right: &(dyn Fn(&Slot<'_>) -> bool + Sync),
-        now: UnixTime,
-    ) -> Stamps {
-        let mut stamps = Stamps::default();
-        let Ok(dir) = walk.open(self.plan.tree.dir_path(unit.dir)) else {
-            return stamps;
-        };
-        for slot in unit.slots().filter(right) {
-            let Ok(Some(found)) = look(dir, slot.entry.name()) else {
-                continue;
-            };
-            let kind = slot.entry.state.node.kind;
-            let same = found.kind == Some(kind)
-                && match kind {
-                    Kind::Symlink => compare::same_but_mode(slot.entry, &found),
-                    Kind::File => {
-                        found.size == compare::recorded_length(slot.entry)
-                            && compare::same_stat(slot.entry, &found)
-                    }
-                    _ => compare::same_stat(slot.entry, &found),
-                };
-            if same {
-                stamps.add(&found, slot.entry, now);
-            }
-        }
-        stamps
     }
 }

@@ -16,12 +16,12 @@ use crate::export::dirs::Walk;
 use crate::export::plan::{Link, Plan, Slot, Unit};
 use crate::export::{LeftOut, Why};
 use crate::meter::Meter;
-use crate::model::{FileId, Kind};
+use crate::model::{FileId, Kind, Seq};
 use crate::reader::SessionReader;
 
 /// Decides about everything.
 pub(super) fn decide<'s>(
-    session: &'s SessionReader<'s>,
+    (session, seq): (&'s SessionReader<'s>, Seq),
     tree: Plan<'s>,
     (to, top): (PathBuf, Option<OwnedFd>),
     options: &Options<'_>,
@@ -29,6 +29,7 @@ pub(super) fn decide<'s>(
 ) -> Result<RestorePlan<'s>, RestoreError> {
     let stamps = session.store.state_dir().map(stamps::path);
     let stamps = stamps.map_or_else(Stamps::default, |path| Stamps::load(&path));
+    let was_whole = stamps.whole();
     let mut judge = Judge {
         session,
         tree: &tree,
@@ -65,6 +66,8 @@ pub(super) fn decide<'s>(
         removals,
         strangers,
         left_out,
+        seq,
+        was_whole,
     })
 }
 

@@ -12,8 +12,11 @@ mod carry;
 mod compare;
 mod found;
 mod judge;
+mod newest;
 mod remove;
 mod stamps;
+mod untouched;
+mod vouch;
 
 use std::path::{Path, PathBuf};
 
@@ -24,10 +27,13 @@ use rustix::io::Errno;
 use crate::export::plan::Plan;
 use crate::export::{ExportError, LeftOut, Report, dirs};
 use crate::meter::Meter;
-use crate::model::TracePath;
+use crate::model::{Seq, TracePath};
 use crate::reader::SessionReader;
 use crate::snapshot::Snapshot;
 use found::Inode;
+pub use newest::{Fault, Newest, NewestError, newest};
+use stamps::Whole;
+pub use untouched::untouched;
 
 /// Files that are being made begin with this name until they are moved to their place.
 pub const LEFTOVER: &[u8] = b".diffkeeper-restore-";
@@ -128,6 +134,9 @@ pub struct RestorePlan<'s> {
     /// Names that the snapshot does not hold and that stay.
     strangers: u64,
     left_out: Vec<LeftOut>,
+    /// Which snapshot this is, and what the stamps that were there say of a whole one.
+    seq: Seq,
+    was_whole: Option<Whole>,
 }
 
 /// What was decided about one entry.
@@ -234,7 +243,7 @@ impl<'s> RestorePlan<'s> {
         let to = to.components().as_path().to_owned();
         let top = existing(&to)?;
         meter.expect(tree.steps());
-        judge::decide(session, tree, (to, top), options, meter)
+        judge::decide((session, snapshot.seq()), tree, (to, top), options, meter)
     }
 
     /// Everything that will happen, in the order of the tree; names that stay last among

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::found::{Found, Inode};
-use crate::model::{Digest, Kind, UnixTime};
+use crate::model::{Digest, Kind, Seq, SessionId, UnixTime};
 use crate::snapshot::Entry;
 
 const MAGIC: &[u8; 8] = b"dkstamp1";
+/// Bytes of what says whether the stamps are a whole tree: session, seq, names.
+const WHOLE: usize = 4 + 8 + 8;
 /// Bytes of a stamp: dev, ino, seconds and nanoseconds of its change time, hash.
 const STAMP: usize = 8 + 8 + 8 + 4 + 32;
 /// Longest file that is read: some sixteen million stamps.
@@ -23,7 +25,20 @@ const YOUNG: i128 = 20_000_000;
 
 /// All stamps of the last restore.
 #[derive(Default)]
-pub(super) struct Stamps(HashMap<Inode, (UnixTime, Digest)>);
+pub(super) struct Stamps {
+    by_inode: HashMap<Inode, (UnixTime, Digest)>,
+    whole: Option<Whole>,
+}
+
+/// A restore that left its directory just as the snapshot, with nothing beside it, and
+/// every node of it with a stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) session: SessionId,
+    pub(super) seq: Seq,
+    /// Names of the tree, the top included.
+    pub(super) names: u64,
+}
 
 /// A hash over everything that was recorded of an entry; `None` where that cannot be
 /// told shortly.
@@ -56,10 +71,28 @@ pub(super) fn path(state_dir: &Path) -> PathBuf {
 impl Stamps {
     /// Whether what was found is what was recorded.
     pub(super) fn vouch_for(&self, found: &Found, entry: &Entry) -> bool {
-        let stamp = self.0.get(&found.inode);
+        let stamp = self.by_inode.get(&found.inode);
         stamp.is_some_and(|(ctime, digest)| {
             *ctime == found.ctime && hash(entry).as_ref() == Some(digest)
         })
+    }
+
+    /// Whether a node is as it was stamped, whatever was recorded there.
+    pub(super) fn know(&self, found: &Found) -> bool {
+        let stamp = self.by_inode.get(&found.inode);
+        stamp.is_some_and(|(ctime, _)| *ctime == found.ctime)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_inode.len()
+    }
+
+    pub(super) const fn whole(&self) -> Option<Whole> {
+        self.whole
+    }
+
+    pub(super) const fn declare(&mut self, whole: Option<Whole>) {
+        self.whole = whole;
     }
 
     pub(super) fn add(&mut self, found: &Found, entry: &Entry, now: UnixTime) {
@@ -67,12 +100,12 @@ impl Stamps {
             return;
         }
         if let Some(digest) = hash(entry) {
-            self.0.insert(found.inode, (found.ctime, digest));
+            self.by_inode.insert(found.inode, (found.ctime, digest));
         }
     }
 
     pub(super) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.by_inode.extend(other.by_inode);
     }
 
     /// Reads the stamps; none if there are none that can be trusted.
@@ -87,10 +120,18 @@ impl Stamps {
 
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (body, sum) = bytes.split_last_chunk::<32>()?;
-        let stamps = body.strip_prefix(MAGIC)?;
+        let (head, stamps) = body.strip_prefix(MAGIC)?.split_first_chunk::<WHOLE>()?;
         if Digest::of(body).0 != *sum || stamps.len() % STAMP != 0 {
             return None;
         }
+        let (session, rest) = head.split_first_chunk::<4>()?;
+        let (seq, names) = rest.split_first_chunk::<8>()?;
+        let names = u64::from_be_bytes(names.try_into().ok()?);
+        let whole = (names > 0).then_some(Whole {
+            session: SessionId(u32::from_be_bytes(*session)),
+            seq: Seq(u64::from_be_bytes(*seq)),
+            names,
+        });
         let stamp = |bytes: &[u8]| {
             let (dev, rest) = bytes.split_first_chunk::<8>()?;
             let (ino, rest) = rest.split_first_chunk::<8>()?;
@@ -106,17 +147,23 @@ impl Stamps {
             };
             Some((inode, (ctime, Digest(rest.try_into().ok()?))))
         };
-        stamps
-            .chunks(STAMP)
-            .map(stamp)
-            .collect::<Option<_>>()
-            .map(Self)
+        let by_inode = stamps.chunks(STAMP).map(stamp).collect::<Option<_>>()?;
+        Some(Self { by_inode, whole })
     }
 
     /// Writes the stamps, whole or not at all.
     pub(super) fn save(&self, path: &Path) -> std::io::Result<()> {
         let mut bytes = MAGIC.to_vec();
-        for (inode, (ctime, digest)) in &self.0 {
+        let none = Whole {
+            session: SessionId(0),
+            seq: Seq(0),
+            names: 0,
+        };
+        let whole = self.whole.unwrap_or(none);
+        bytes.extend(whole.session.0.to_be_bytes());
+        bytes.extend(whole.seq.0.to_be_bytes());
+        bytes.extend(whole.names.to_be_bytes());
+        for (inode, (ctime, digest)) in &self.by_inode {
             bytes.extend(inode.dev.to_be_bytes());
             bytes.extend(inode.ino.to_be_bytes());
             bytes.extend(ctime.sec.to_be_bytes());
@@ -143,11 +190,18 @@ mod tests {
         for ino in 1..4 {
             let ctime = UnixTime { sec: -5, nsec: 7 };
             let stamp = (ctime, Digest::of(b"x"));
-            stamps.0.insert(Inode { dev: 1, ino }, stamp);
+            stamps.by_inode.insert(Inode { dev: 1, ino }, stamp);
         }
+        stamps.declare(Some(Whole {
+            session: SessionId(7),
+            seq: Seq(8),
+            names: 9,
+        }));
         stamps.save(&file).unwrap();
         let bytes = std::fs::read(&file).unwrap();
-        assert_eq!(Stamps::load(&file).0, stamps.0);
+        let loaded = Stamps::load(&file);
+        assert_eq!(loaded.by_inode, stamps.by_inode);
+        assert_eq!(loaded.whole, stamps.whole);
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[at] ^= 1;

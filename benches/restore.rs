@@ -1,0 +1,136 @@
+//! How fast a directory comes back: 1 GiB in 5,000 files against `cp -a`, the same when
+//! nothing changed against `find -printf`, a state of 61 files and 10 MB; and what a
+//! recorder costs while nothing is written.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "benchmarks"
+)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+mod side;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{Env, assert_tree_equal, backend, clean, run};
+use diffkeeper_demo::rng::Rng;
+
+/// Fills the tree with `files` files of `len` bytes, the half of each random.
+fn fill(env: &Env, files: usize, len: usize) {
+    let mut rng = Rng::new(1);
+    for number in 0..files {
+        let dir = env.tree().join(format!("d{}", number / 100));
+        fs::create_dir_all(&dir).unwrap();
+        let mut content = rng.bytes(len / 2);
+        content.resize(len, b'x');
+        fs::write(dir.join(format!("f{number}")), content).unwrap();
+    }
+}
+
+fn restore(env: &Env, to: &Path) -> f64 {
+    let mut command = env.command("restore");
+    command.arg("--delete").arg("--to").arg(to);
+    side::seconds(|| run(&mut command).expect(0))
+}
+
+/// Restore against copy, in turn, each into a fresh directory.
+fn from_nothing() {
+    let env = Env::new();
+    fill(&env, 5000, (1 << 30) / 5000);
+    env.sh("true");
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let to = |round| env.base().join(format!("restored-{round}"));
+    for round in 0..side::rounds() {
+        for turn in [round % 2, (round + 1) % 2] {
+            if turn == 0 {
+                let mut cp = Command::new("cp");
+                cp.arg("-a")
+                    .arg(env.tree())
+                    .arg(env.base().join(format!("cp-{round}")));
+                theirs.push(side::seconds(|| run(&mut cp).expect(0)));
+            } else {
+                ours.push(restore(&env, &to(round)));
+            }
+        }
+    }
+    assert_tree_equal(&env.tree(), &to(0));
+    side::compare_line("1 GiB, 5,000 files / cp -a", &ours, &theirs, 1.2);
+    unchanged(&env, &to(0));
+}
+
+/// Nothing changed since the last restore.
+fn unchanged(env: &Env, to: &Path) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    sleep(Duration::from_millis(100));
+    // Leaves stamps for this directory.
+    restore(env, to);
+    for _ in 0..side::rounds() * 3 {
+        ours.push(restore(env, to));
+        let mut find = Command::new("find");
+        find.arg(to)
+            .args(["-printf", "%p %y %m %U %G %s %T@ %C@ %l\\n"]);
+        theirs.push(side::seconds(|| run(&mut find).expect(0)));
+    }
+    side::compare_line("nothing changed / find -printf", &ours, &theirs, 2.0);
+}
+
+fn small() {
+    let env = Env::new();
+    fill(&env, 61, 10_000_000 / 61);
+    env.sh("true");
+    let times: Vec<f64> = (0..side::rounds() * 3)
+        .map(|round| restore(&env, &env.base().join(format!("small-{round}"))))
+        .collect();
+    side::at_most_line("61 files, 10 MB", side::median(&times) * 1e3, "ms", 20.0);
+}
+
+/// Seconds of processor time that a process has used.
+fn processor_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<f64>().unwrap())
+        .sum();
+    ticks / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn idle() {
+    let env = Env::new();
+    fill(&env, 1000, 10_000);
+    let mut command = Command::new(common::EXE);
+    clean(&mut command);
+    command
+        .args(["run", "--backend", &backend(), "--state-dir"])
+        .arg(env.state());
+    command
+        .arg("--watch")
+        .arg(env.tree())
+        .args(["--metrics-addr", "127.0.0.1:0"]);
+    command.args(["--", "sleep", "70"]).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    sleep(Duration::from_secs(5));
+    let before = processor_seconds(child.id());
+    sleep(Duration::from_secs(60));
+    let used = processor_seconds(child.id()) - before;
+    side::at_most_line("processor while idle, 60 s", used / 60.0 * 100.0, "%", 0.2);
+    let peak = side::peak_rss(&mut child);
+    side::at_most_line("memory, 1,000 files of 10 kB", peak, "MiB", 40.0);
+}
+
+fn main() -> ExitCode {
+    side::enter(|| {
+        side::compare_head("restoring", "ours", "theirs");
+        from_nothing();
+        small();
+        idle();
+    })
+}
