@@ -51,26 +51,10 @@ each() {
   done <<<"$2"
 }
 
-# Options that an older binary may lack are left out, which is said.
-supports() {
-  [[ $help =~ (^|[[:space:]])$1([[:space:]]|$) ]] || {
-    trouble "this diffkeeper has no $1: it is left out"
-    false
-  }
-}
-
 write_options() {
-  local help
-  help=$("$DK_BINARY" record --help 2>/dev/null)
   options=(--state-dir "$state_dir" --backend "${DK_BACKEND:-auto}")
   each --watch "$DK_WATCH"
   each --exclude "$DK_EXCLUDE"
-  if [ -n "$DK_MAX_SIZE" ] && supports --max-size; then options+=(--max-size "$DK_MAX_SIZE"); fi
-  if is_on "$DK_REDACT" && supports --redact; then
-    options+=(--redact)
-    each --redact-env "$DK_REDACT_ENV"
-    each --redact-path "$DK_REDACT_PATH"
-  fi
 }
 
 # Runs a command in a process group of its own, so that it keeps its SIGINT, and passes signals on.

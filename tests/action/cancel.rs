@@ -33,10 +33,6 @@ fn a_cancelled_step_ends_at_once_and_leaves_a_packed_trace() {
             ("EXCLUDE", ""),
             ("STATE_DIR", ""),
             ("BACKEND", "notify"),
-            ("REDACT", "false"),
-            ("REDACT_ENV", ""),
-            ("REDACT_PATH", ""),
-            ("MAX_SIZE", ""),
         ] {
             step.env(format!("DK_{name}"), value);
         }
