@@ -1,4 +1,4 @@
-//! The documents: what README.md and docs/quickstart.md tell the reader to type is true.
+//! The documents: what README.md and the guides in docs/ tell the reader to type is true.
 //!
 //! A fenced block whose info string is `sh test` is run, all blocks of one document in
 //! order in one shell, in an empty directory with the binary on PATH. A line that ends
@@ -30,6 +30,21 @@ fn what_the_readme_says_is_true() {
 #[test]
 fn what_the_quick_start_says_is_true() {
     check(include_str!("../docs/quickstart.md"));
+}
+
+#[test]
+fn what_the_ci_guide_says_is_true() {
+    check(include_str!("../docs/ci.md"));
+}
+
+#[test]
+fn what_the_security_model_says_is_true() {
+    check(include_str!("../docs/security.md"));
+}
+
+#[test]
+fn what_the_troubleshooting_page_says_is_true() {
+    check(include_str!("../docs/troubleshooting.md"));
 }
 
 fn check(document: &str) {
