@@ -1,12 +1,13 @@
 //! The way to stdout and stderr: buffered, coloured by choice, and never with a control
 //! byte that a terminal would obey.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anstyle::Style;
 use diffkeeper_store::model::escape;
+pub(crate) use diffkeeper_viewer::text::{counted, grouped, plain, shorten};
 
 use crate::config::Config;
 use crate::error::CliError;
@@ -72,83 +73,20 @@ pub(crate) fn warn(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", plain(&text.to_string()));
 }
 
-/// A text without control characters, on one line. Unlike [`escape`] it leaves
-/// backslashes alone, so that what is escaped already stays as it is.
-pub(crate) fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => shown.push('\\'),
-            c => {
-                // Writing to a String cannot fail.
-                let _ = write!(shown, "{}", escape(c.encode_utf8(&mut [0; 4]).as_bytes()));
-            }
-        }
-    }
-    shown
-}
-
 /// A path of this machine, escaped.
 pub(crate) fn path_text(path: &Path) -> String {
     escape(path.as_os_str().as_encoded_bytes()).to_string()
 }
 
-/// `text`, cut to `max` characters with a sign that it was.
-pub(crate) fn shorten(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-/// A whole number with separators: `58,113`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut shown = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
-}
-
-/// `1 event`, `1,204 events`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", grouped(number))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{counted, grouped, paint, plain, shorten};
+    use super::paint;
     use anstyle::AnsiColor;
-
-    #[test]
-    fn numbers_are_grouped() {
-        let shown = [0, 999, 1_000, 58_113, 1_234_567].map(grouped);
-        assert_eq!(shown, ["0", "999", "1,000", "58,113", "1,234,567"]);
-        assert_eq!(counted(1, "gap"), "1 gap");
-        assert_eq!(counted(0, "gap"), "0 gaps");
-    }
 
     #[test]
     fn styles_are_written_by_choice() {
         let red = AnsiColor::Red.on_default();
         assert_eq!(paint(false, red, "x").to_string(), "x");
         assert_eq!(paint(true, red, "x").to_string(), "\u{1b}[31mx\u{1b}[0m");
-    }
-
-    #[test]
-    fn messages_are_one_harmless_line() {
-        assert_eq!(plain("a\n\u{1b}[2J\u{202e}"), "a\\n\\x1b[2J\\u{202e}");
-        assert_eq!(plain("already \\x1b"), "already \\x1b");
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(shorten("größe", 3), "grö...");
-        assert_eq!(shorten("größe", 5), "größe");
     }
 }

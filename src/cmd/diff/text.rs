@@ -2,25 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use diffkeeper_store::model::escape;
-use similar::{ChangeTag, TextDiff};
+use diffkeeper_viewer::text::{compare, harmless};
+use similar::ChangeTag;
 
 use crate::error::CliError;
 use crate::output::{Output, paint};
-
-/// After this long the rest is shown as replaced: exact still, only not the shortest.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The lines of both sides, compared. A line ends at a newline and nowhere else.
-pub(super) fn compare<'a>(old: &'a [u8], new: &'a [u8]) -> TextDiff<'a, 'a, [u8]> {
-    let lines = |bytes: &'a [u8]| bytes.split_inclusive(|b| *b == b'\n').collect::<Vec<_>>();
-    TextDiff::configure()
-        .timeout(PATIENCE)
-        .diff_slices(&lines(old), &lines(new))
-}
 
 /// Lines that came and went.
 pub(super) fn count(old: &[u8], new: &[u8]) -> (u64, u64) {
@@ -69,37 +57,9 @@ pub(super) fn write(
     Ok(escaped)
 }
 
-/// A line as it is if no terminal would obey it (tabs are fine), else all of it escaped.
-fn harmless(line: &[u8]) -> Cow<'_, str> {
-    let plain = |text: &str| {
-        text.chars().all(|c| {
-            matches!(c, '\t' | '\\' | ' '..='~')
-                || (!c.is_ascii() && {
-                    let shown = escape(c.encode_utf8(&mut [0; 4]).as_bytes()).to_string();
-                    !shown.starts_with('\\')
-                })
-        })
-    };
-    match std::str::from_utf8(line) {
-        Ok(text) if plain(text) => Cow::Borrowed(text),
-        _ => Cow::Owned(escape(line).to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{count, harmless};
-
-    #[test]
-    fn only_what_is_harmful_is_escaped() {
-        for kept in ["let s = \"a\\n\";", "\tindented", "größe \u{1f600}", ""] {
-            assert_eq!(harmless(kept.as_bytes()), kept);
-        }
-        assert_eq!(harmless(b"\x1b[2J\t\\"), "\\x1b[2J\\t\\\\");
-        assert_eq!(harmless(b"cr\r"), "cr\\r");
-        assert_eq!(harmless(b"\xff"), "\\xff");
-        assert_eq!(harmless("\u{9b}2J".as_bytes()), "\\u{9b}2J");
-    }
+    use super::count;
 
     #[test]
     fn lines_end_at_newlines_only() {

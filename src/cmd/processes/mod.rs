@@ -2,8 +2,6 @@
 
 mod record;
 mod table;
-mod tally;
-mod tree;
 
 use std::process::ExitCode;
 
@@ -11,16 +9,16 @@ use diffkeeper_store::filter::Filter;
 use diffkeeper_store::model::{Event, ExitStatus, Op, Process, Seq, Timestamp};
 use diffkeeper_store::{Meter, Paths, SessionReader};
 
-use self::tally::{MAX_PAIRS, Member, Tally};
-use self::tree::Strokes;
 use crate::cli;
 use crate::config::{self, Config};
 use crate::error::CliError;
-use crate::look::Look;
 use crate::output::{Output, counted, grouped, note, warn};
-use crate::processes::Processes;
 use crate::progress::Progress;
 use crate::{screen, trace};
+use diffkeeper_viewer::look::Look;
+use diffkeeper_viewer::processes::Processes;
+use diffkeeper_viewer::processes::tally::{MAX_PAIRS, Member, Tally};
+use diffkeeper_viewer::processes::tree::{self, Strokes};
 
 /// Events after which progress is told again.
 const METER_STEP: u64 = 1 << 12;

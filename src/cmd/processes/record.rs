@@ -5,10 +5,10 @@
 use diffkeeper_store::model::{ExitStatus, OpKind, Process};
 use diffkeeper_store::{SessionReader, StoreError};
 
-use super::tally::{Deeds, Member};
 use crate::json::Object;
-use crate::processes::Processes;
 use crate::trace;
+use diffkeeper_viewer::processes::Processes;
+use diffkeeper_viewer::processes::tally::{Deeds, Member};
 
 /// The pid of the process above; what a process was before it executed another program is
 /// itself. A trace may hold a circle.

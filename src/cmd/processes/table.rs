@@ -9,11 +9,11 @@ use diffkeeper_store::model::{ExitStatus, Process};
 use diffkeeper_store::size::format_bytes;
 use diffkeeper_store::when::format_time;
 
-use super::tally::Member;
-use super::tree::{Line, Strokes, lines};
 use crate::error::CliError;
 use crate::output::{Output, grouped, paint, shorten};
-use crate::processes::{Processes, command_line, name};
+use diffkeeper_viewer::processes::tally::Member;
+use diffkeeper_viewer::processes::tree::{Line, Strokes, lines};
+use diffkeeper_viewer::processes::{Processes, command_line, name};
 
 /// Columns before the command line.
 const COLUMNS: usize = 12;

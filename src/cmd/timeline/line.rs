@@ -4,19 +4,15 @@
 use std::fmt::{self, Write as _};
 use std::io::Write;
 
-use diffkeeper_store::model::{Event, ExitStatus, Op, Process, escape};
-use diffkeeper_store::size::format_bytes;
+use diffkeeper_store::model::{Event, Op, Process};
 use diffkeeper_store::when::format_time;
+use diffkeeper_viewer::describe::{MAX_TEXT, write_details, write_path};
+use diffkeeper_viewer::look::Found;
+use diffkeeper_viewer::processes::{command_line, name};
 use diffkeeper_viewer::sign;
 
-use super::flags;
 use crate::error::CliError;
-use crate::look::Found;
 use crate::output::{Output, paint, shorten};
-use crate::processes::{command_line, name};
-
-/// Characters of a text or label that are shown.
-const MAX_TEXT: usize = 72;
 
 /// Writes one line.
 ///
@@ -52,75 +48,6 @@ fn describe(found: &Found<'_>) -> String {
         rest.push_str("  (damaged)");
     }
     rest
-}
-
-fn write_path(out: &mut String, found: &Found<'_>) -> fmt::Result {
-    if let Some(path) = &found.paths.path {
-        match path.as_slice() {
-            b"" => out.write_str(" ."),
-            path => write!(out, " {}", escape(path)),
-        }?;
-    }
-    let arrow = match &found.event.op {
-        Op::Rename { exchange: true, .. } => "<->",
-        _ => "->",
-    };
-    if let Some(to) = &found.paths.to {
-        write!(out, " {arrow} {}", escape(to))?;
-    }
-    if let (Op::Symlink(_), Some(file)) = (&found.event.op, found.event.file)
-        && let Ok(Some((_, node))) = found.reader.node_at(file, found.event.seq)
-    {
-        write!(out, " {arrow} {}", escape(&node.target))?;
-    }
-    Ok(())
-}
-
-fn write_details(out: &mut String, op: &Op) -> fmt::Result {
-    match op {
-        Op::Write { len, .. } => write!(out, " ({})", format_bytes(*len)),
-        Op::Read { offset, len } => write!(out, " ({} at {offset})", format_bytes(*len)),
-        Op::Open { flags } => write!(out, " ({})", flags::words(*flags)),
-        Op::Truncate { size } => write!(out, " (to {})", format_bytes(*size)),
-        Op::Chmod { mode } => write!(out, " ({mode:04o})"),
-        Op::Chown { uid, gid } => write!(out, " ({uid}:{gid})"),
-        Op::Setxattr { name } | Op::Removexattr { name } => write!(out, " ({})", escape(name)),
-        Op::Exit(ExitStatus::Code(code)) => write!(out, " {code}"),
-        Op::Exit(ExitStatus::Signal(signal)) => write!(out, " signal {signal}"),
-        Op::Output { stream, bytes } => {
-            let size = format_bytes(bytes.len() as u64);
-            write!(out, " \"{}\" ({} {size})", first_line(bytes), stream.word())
-        }
-        Op::Marker { label } => {
-            let text = shorten(&escape(label).to_string(), MAX_TEXT);
-            write!(out, " {text}")
-        }
-        Op::Gap { reason, .. } => write!(out, " ({})", reason.word()),
-        Op::Create(_)
-        | Op::Mkdir(_)
-        | Op::Mknod(_)
-        | Op::Symlink(_)
-        | Op::Link(_)
-        | Op::Unlink(_)
-        | Op::Rmdir(_)
-        | Op::Rename { .. }
-        | Op::Utimes
-        | Op::Exec => Ok(()),
-    }
-}
-
-/// The first line that holds anything, with a sign if it is not all.
-fn first_line(bytes: &[u8]) -> String {
-    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let start = bytes.iter().position(|byte| !is_end(byte));
-    let text = bytes.get(start.unwrap_or(0)..).unwrap_or_default();
-    let mut lines = text.splitn(2, is_end);
-    let line = escape(lines.next().unwrap_or_default()).to_string();
-    let more = lines.next().is_some_and(|rest| !rest.iter().all(is_end));
-    match shorten(&line, MAX_TEXT) {
-        whole if whole == line && more => whole + "...",
-        shown => shown,
-    }
 }
 
 /// The program with its arguments where it begins, the name and pid everywhere else.

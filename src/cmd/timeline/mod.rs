@@ -1,7 +1,6 @@
 //! `diffkeeper timeline`: the events of a session, one a line, as they come from the
 //! store; never all at once.
 
-mod flags;
 mod follow;
 mod line;
 mod record;
@@ -16,9 +15,9 @@ use diffkeeper_store::{Paths, SessionReader};
 use crate::cli;
 use crate::config::{self, Config, Instant};
 use crate::error::CliError;
-use crate::look::Look;
 use crate::output::{Output, counted, grouped, note, warn};
 use crate::trace;
+use diffkeeper_viewer::look::Look;
 
 /// Runs the command.
 ///

@@ -8,7 +8,7 @@ use diffkeeper_store::model::{ExitStatus, Op, Repr};
 use diffkeeper_store::when::wall;
 
 use crate::json::Object;
-use crate::look::Found;
+use diffkeeper_viewer::look::Found;
 
 /// The object of an event.
 ///

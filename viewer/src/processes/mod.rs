@@ -1,5 +1,8 @@
 //! The processes of a session: each read once, those above it, and its name.
 
+pub mod tally;
+pub mod tree;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -14,13 +17,15 @@ const MAX_HELD: usize = 1 << 14;
 const MAX_ABOVE: usize = 4096;
 
 /// Looks processes up.
-pub(crate) struct Processes<'r> {
+pub struct Processes<'r> {
     reader: &'r SessionReader<'r>,
     held: RefCell<HashMap<ProcessId, Option<Rc<Process>>>>,
 }
 
 impl<'r> Processes<'r> {
-    pub(crate) fn new(reader: &'r SessionReader<'r>) -> Self {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(reader: &'r SessionReader<'r>) -> Self {
         Self {
             reader,
             held: RefCell::default(),
@@ -31,7 +36,7 @@ impl<'r> Processes<'r> {
     ///
     /// # Errors
     /// A damaged record.
-    pub(crate) fn get(&self, id: ProcessId) -> Result<Option<Rc<Process>>, StoreError> {
+    pub fn get(&self, id: ProcessId) -> Result<Option<Rc<Process>>, StoreError> {
         if let Some(known) = self.held.borrow().get(&id) {
             return Ok(known.clone());
         }
@@ -49,7 +54,7 @@ impl<'r> Processes<'r> {
     ///
     /// # Errors
     /// A damaged record.
-    pub(crate) fn above(&self, process: &Process) -> Result<Vec<Rc<Process>>, StoreError> {
+    pub fn above(&self, process: &Process) -> Result<Vec<Rc<Process>>, StoreError> {
         let mut above = Vec::new();
         let mut next = process.parent;
         while let Some(id) = next.filter(|_| above.len() < MAX_ABOVE) {
@@ -64,13 +69,14 @@ impl<'r> Processes<'r> {
 }
 
 /// `comm[pid]`, escaped.
-pub(crate) fn name(process: &Process) -> impl Display {
+pub fn name(process: &Process) -> impl Display {
     fmt::from_fn(|f| write!(f, "{}[{}]", escape(&process.comm), process.pid))
 }
 
 /// The program with its arguments, escaped; the path of the program where no arguments
 /// are known.
-pub(crate) fn command_line(process: &Process) -> String {
+#[must_use]
+pub fn command_line(process: &Process) -> String {
     match process.argv.as_slice() {
         [] => escape(&process.exe).to_string(),
         argv => escape(&argv.join(&b' ')).to_string(),

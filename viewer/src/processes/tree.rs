@@ -11,7 +11,7 @@ const MAX_DRAWN: usize = 32;
 
 /// The strokes that a tree is drawn with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strokes {
+pub struct Strokes {
     child: &'static str,
     last: &'static str,
     beside: &'static str,
@@ -33,23 +33,25 @@ impl Strokes {
     };
 
     /// Box characters, or what every terminal has.
-    pub(super) const fn new(utf8: bool) -> Self {
+    #[must_use]
+    pub const fn new(utf8: bool) -> Self {
         if utf8 { Self::BOX } else { Self::ASCII }
     }
 }
 
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct Line {
     /// Which of the members.
-    pub(super) member: usize,
+    pub member: usize,
     /// What stands before its name.
-    pub(super) prefix: String,
+    pub prefix: String,
 }
 
 /// The lines of the chosen members and of all above them. Every one has exactly one line,
 /// also in a trace where a process descends from itself.
-pub(super) fn lines(members: &[Member], strokes: Strokes) -> Vec<Line> {
+#[must_use]
+pub fn lines(members: &[Member], strokes: Strokes) -> Vec<Line> {
     let mut forest = Forest::new(members);
     let mut lines = Vec::with_capacity(forest.shown.len());
     for root in 0..members.len() {
@@ -178,7 +180,7 @@ fn prefix(rails: &[&str], own: &str, depth: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Strokes, lines};
-    use crate::cmd::processes::tally::Member;
+    use crate::processes::tally::Member;
     use diffkeeper_store::model::ProcessId;
 
     /// The drawing of processes given as `(id, parent, chosen)`.

@@ -32,7 +32,8 @@ const WORDS: [(u32, &str); 16] = [
 ];
 
 /// The flags as words joined by `|`; bits without a name as one hexadecimal number.
-pub(super) fn words(flags: u32) -> String {
+#[must_use]
+pub fn words(flags: u32) -> String {
     let access = flags & 3;
     let mut words = match access {
         0 => vec!["O_RDONLY".to_owned()],

@@ -7,22 +7,27 @@ use diffkeeper_store::model::{Event, ExitStatus, FileId, Op, ProcessId, Timestam
 
 /// Pairs of process and changed file that are held at most, 16 bytes each. Beyond, a
 /// number of files is a lower bound and says so.
-pub(super) const MAX_PAIRS: usize = 1 << 20;
+pub const MAX_PAIRS: usize = 1 << 20;
 
 /// A process with what it did.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) id: ProcessId,
-    pub(super) parent: Option<ProcessId>,
+pub struct Member {
+    /// Which.
+    pub id: ProcessId,
+    /// The one that started it, if that is recorded.
+    pub parent: Option<ProcessId>,
     /// Whether the filter chose it.
-    pub(super) chosen: bool,
-    pub(super) deeds: Deeds,
+    pub chosen: bool,
+    /// What it did.
+    pub deeds: Deeds,
     /// When it ended and how, if there is an event of it.
-    pub(super) end: Option<(Timestamp, ExitStatus)>,
+    pub end: Option<(Timestamp, ExitStatus)>,
 }
 
 impl Member {
-    pub(super) fn new(id: ProcessId, parent: Option<ProcessId>) -> Self {
+    /// One that did nothing yet.
+    #[must_use]
+    pub fn new(id: ProcessId, parent: Option<ProcessId>) -> Self {
         Self {
             id,
             parent,
@@ -35,25 +40,25 @@ impl Member {
 
 /// Counts of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Deeds {
+pub struct Deeds {
     /// Write events.
-    pub(super) writes: u64,
+    pub writes: u64,
     /// Bytes in them.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Files of which it changed content, names or attributes, each once.
-    pub(super) files: u64,
+    pub files: u64,
     /// Whether there may be more files than `files`.
-    pub(super) more_files: bool,
+    pub more_files: bool,
     /// Names that appeared.
-    pub(super) created: u64,
+    pub created: u64,
     /// Names that went away.
-    pub(super) removed: u64,
+    pub removed: u64,
     /// Names that moved.
-    pub(super) renamed: u64,
+    pub renamed: u64,
     /// Open events.
-    pub(super) opens: u64,
+    pub opens: u64,
     /// Read events.
-    pub(super) reads: u64,
+    pub reads: u64,
 }
 
 impl Deeds {
@@ -78,7 +83,8 @@ impl Deeds {
 }
 
 /// Whether an event is a change below the recorded directories.
-pub(super) const fn changes_a_file(op: &Op) -> bool {
+#[must_use]
+pub const fn changes_a_file(op: &Op) -> bool {
     match op {
         Op::Create(_)
         | Op::Mkdir(_)
@@ -106,16 +112,19 @@ pub(super) const fn changes_a_file(op: &Op) -> bool {
 }
 
 /// All processes of a session, in the order of their identities.
-pub(super) struct Tally {
-    pub(super) members: Vec<Member>,
+pub struct Tally {
+    /// The processes.
+    pub members: Vec<Member>,
     pairs: HashSet<(ProcessId, FileId)>,
     max_pairs: usize,
     /// Changes of which nobody knows who made them.
-    pub(super) unattributed: u64,
+    pub unattributed: u64,
 }
 
 impl Tally {
-    pub(super) fn new(mut members: Vec<Member>, max_pairs: usize) -> Self {
+    /// Nothing is counted yet; at most `max_pairs` pairs are held.
+    #[must_use]
+    pub fn new(mut members: Vec<Member>, max_pairs: usize) -> Self {
         members.sort_unstable_by_key(|member| member.id);
         Self {
             members,
@@ -127,7 +136,7 @@ impl Tally {
 
     /// Takes the next event: what it says of its process is kept whether it counts or
     /// not.
-    pub(super) fn meet(&mut self, event: &Event, counts: bool) {
+    pub fn meet(&mut self, event: &Event, counts: bool) {
         let Some(at) = self.find(event.process) else {
             self.unattributed += u64::from(changes_a_file(&event.op));
             return;
@@ -155,7 +164,8 @@ impl Tally {
     }
 
     /// Whether the process of an event has been chosen.
-    pub(super) fn is_chosen(&self, id: Option<ProcessId>) -> bool {
+    #[must_use]
+    pub fn is_chosen(&self, id: Option<ProcessId>) -> bool {
         let member = self.find(id).and_then(|at| self.members.get(at));
         member.is_some_and(|member| member.chosen)
     }

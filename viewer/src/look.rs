@@ -15,13 +15,15 @@ use crate::processes::Processes;
 const MAX_SEARCHED: u64 = 64 << 20;
 
 /// Looks events up, one after the other.
-pub(crate) struct Look<'r> {
+pub struct Look<'r> {
     reader: &'r SessionReader<'r>,
     processes: Rc<Processes<'r>>,
 }
 
 impl<'r> Look<'r> {
-    pub(crate) fn new(reader: &'r SessionReader<'r>) -> Self {
+    /// Nothing is looked up yet.
+    #[must_use]
+    pub fn new(reader: &'r SessionReader<'r>) -> Self {
         Self {
             reader,
             processes: Rc::new(Processes::new(reader)),
@@ -29,7 +31,7 @@ impl<'r> Look<'r> {
     }
 
     /// An event with what is known of it. Damage beside it does not hide the event.
-    pub(crate) fn at(&self, event: Event, paths: &mut Paths<'r>) -> Found<'r> {
+    pub fn at(&self, event: Event, paths: &mut Paths<'r>) -> Found<'r> {
         let mut damaged = false;
         let mut mend = |_| damaged = true;
         let paths = paths.resolve(&event).map_err(&mut mend).unwrap_or_default();
@@ -49,11 +51,14 @@ impl<'r> Look<'r> {
 }
 
 /// One event.
-pub(crate) struct Found<'r> {
-    pub(crate) reader: &'r SessionReader<'r>,
+pub struct Found<'r> {
+    /// Where it stands.
+    pub reader: &'r SessionReader<'r>,
     processes: Rc<Processes<'r>>,
-    pub(crate) event: Event,
-    pub(crate) paths: EventPaths,
+    /// The event itself.
+    pub event: Event,
+    /// The paths that it concerns.
+    pub paths: EventPaths,
     process: Option<Rc<Process>>,
     damaged: bool,
     ancestors: OnceCell<Vec<Rc<Process>>>,
@@ -62,22 +67,28 @@ pub(crate) struct Found<'r> {
 
 impl Found<'_> {
     /// Who did it, where that is known.
-    pub(crate) fn who(&self) -> Option<&Process> {
+    #[must_use]
+    pub fn who(&self) -> Option<&Process> {
         self.process.as_deref()
     }
 
     /// Whether its paths or its process could not be read.
-    pub(crate) const fn damaged(&self) -> bool {
+    #[must_use]
+    pub const fn damaged(&self) -> bool {
         self.damaged
     }
 
     /// How many contents could not be searched.
-    pub(crate) fn unsearched(&self) -> u64 {
+    #[must_use]
+    pub fn unsearched(&self) -> u64 {
         self.unsearched.get()
     }
 
     /// The content that the event led to.
-    pub(crate) fn version(&self) -> Result<Option<Version>, StoreError> {
+    ///
+    /// # Errors
+    /// A damaged record.
+    pub fn version(&self) -> Result<Option<Version>, StoreError> {
         let found = self.content()?;
         let of_this_event = found.filter(|(at, _)| at.seq == self.event.seq);
         Ok(of_this_event.map(|(_, version)| version))
@@ -152,7 +163,10 @@ impl Subject for Found<'_> {
 
 /// Whether a content holds the needle: a text is looked for piece by piece, a regular
 /// expression in the whole. `None` if that is too long.
-fn search(content: &mut Content<'_>, needle: &Needle) -> Result<Option<bool>, ContentError> {
+pub(crate) fn search(
+    content: &mut Content<'_>,
+    needle: &Needle,
+) -> Result<Option<bool>, ContentError> {
     let Some(text) = needle.text() else {
         let bytes = content.to_vec(MAX_SEARCHED)?;
         return Ok(bytes.map(|bytes| needle.is_in(&bytes)));
