@@ -1,0 +1,200 @@
+//! Filter, search, file picker, contents across time.
+
+use std::sync::Arc;
+
+use diffkeeper_store::filter::Filter;
+use diffkeeper_store::model::{FileId, Seq, TracePath};
+
+use super::{App, Effect, Filtering, Order};
+use crate::action::Action;
+use crate::ask::{History, HistoryAsk, PickAsk, Request, ScanAsk, Sought};
+use crate::mode::{Mode, Prompt, Typed};
+use crate::view::layout::Pane;
+use crate::worker::term;
+
+impl App {
+    /// Puts a filter in force; one that is none changes nothing.
+    pub(super) fn set_filter(&mut self, text: &str) -> Vec<Effect> {
+        let text = text.trim();
+        let filter = match Filter::parse(text) {
+            Ok(filter) => Arc::new(filter),
+            Err(error) => {
+                self.complain(error.to_string());
+                return Vec::new();
+            }
+        };
+        let id = self.id();
+        let is_empty = filter.is_empty();
+        self.filtering = Filtering {
+            text: if is_empty {
+                String::new()
+            } else {
+                text.to_owned()
+            },
+            filter: filter.clone(),
+            id,
+            done: 0,
+            finished: is_empty,
+            unsearched: 0,
+        };
+        let (near, last) = (self.cursor, self.facts.last_seq);
+        if is_empty {
+            self.order = Order::all(last);
+            self.centre();
+        } else {
+            self.order = Order::none(last);
+            self.offset = self.height(Pane::Events) / 2;
+        }
+        // Also where nothing is to be found out: it stops the scan at work.
+        vec![Effect::Ask(Request::Scan(ScanAsk { id, filter, near }))]
+    }
+
+    /// The cursor's row keeps its place while matches come in, unless there are too few
+    /// above it.
+    pub(super) fn settle_list(&mut self) {
+        let rank = usize::try_from(self.order.rank(self.cursor)).unwrap_or(usize::MAX);
+        if self.filtering.finished && self.offset >= rank {
+            self.offset = rank.saturating_sub(1);
+        }
+    }
+
+    /// Only what the process of this event did.
+    pub(super) fn filter_writer(&mut self, effects: &mut Vec<Effect>) {
+        match self.rows.get(&self.cursor).and_then(|row| row.pid) {
+            Some(pid) => effects.extend(self.set_filter(&format!("pid={pid}"))),
+            None => self.complain("it is not known who did this"),
+        }
+    }
+
+    /// Only what the selected process did.
+    pub(super) fn filter_process(&mut self, effects: &mut Vec<Effect>) {
+        let census = self.processes.census.as_ref();
+        let line = census.and_then(|census| census.lines.get(self.processes.selected));
+        if let Some(pid) = line.map(|line| line.pid) {
+            effects.extend(self.set_filter(&format!("pid={pid}")));
+            self.focus(Pane::Events);
+        }
+    }
+
+    /// Begins to search for what was typed.
+    pub(super) fn begin_search(
+        &mut self,
+        text: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let filter = Filter::parse(&term(text)).map_err(|error| error.to_string())?;
+        self.search = Some((text.to_owned(), Arc::new(filter)));
+        self.search_on(true, effects);
+        Ok(())
+    }
+
+    pub(super) fn search_on(&mut self, forward: bool, effects: &mut Vec<Effect>) {
+        let Some((_, filter)) = &self.search else {
+            return self.complain("nothing is searched for");
+        };
+        let what = Sought::Match(filter.clone());
+        effects.extend(self.seek(forward, what, "match"));
+    }
+
+    pub(super) fn begin_history(&mut self) {
+        self.mode = match &self.history {
+            Some(_) => Mode::Hits(0),
+            None => Mode::Prompt(Prompt::new(Typed::History, "")),
+        };
+    }
+
+    pub(super) fn search_contents(
+        &mut self,
+        text: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        if text.is_empty() {
+            self.mode = Mode::Browse;
+            return Ok(());
+        }
+        let content = format!("content:{}", term(text));
+        Filter::parse(&content).map_err(|error| error.to_string())?;
+        let id = self.id();
+        let text = text.to_owned();
+        self.history = Some(Arc::new(History {
+            id,
+            text: text.clone(),
+            ..History::default()
+        }));
+        self.mode = Mode::Hits(0);
+        effects.push(Effect::Ask(Request::History(HistoryAsk { id, text })));
+        Ok(())
+    }
+
+    pub(super) fn history_id(&self) -> Option<u64> {
+        self.history.as_ref().map(|history| history.id)
+    }
+
+    pub(super) fn move_in_hits(&mut self, action: Action) {
+        let count = self
+            .history
+            .as_ref()
+            .map_or(0, |history| history.hits.len());
+        if let Mode::Hits(chosen) = &mut self.mode {
+            *chosen = match action {
+                Action::Up => chosen.saturating_sub(1),
+                Action::PageUp => chosen.saturating_sub(10),
+                Action::Down => *chosen + 1,
+                _ => *chosen + 10,
+            };
+            *chosen = (*chosen).min(count.saturating_sub(1));
+        }
+    }
+
+    pub(super) fn go_to_hit(&mut self) {
+        let Mode::Hits(chosen) = self.mode else {
+            return;
+        };
+        self.mode = Mode::Browse;
+        let hit = self
+            .history
+            .as_ref()
+            .and_then(|history| history.hits.get(chosen).cloned());
+        if let Some(hit) = hit {
+            self.jump(hit.seq);
+            if hit.file.0 > 0 {
+                self.pinned = Some((hit.file, hit.path));
+            }
+        }
+    }
+
+    pub(super) fn ask_for_files(&self, effects: &mut Vec<Effect>) {
+        if let Mode::Prompt(prompt) = &self.mode {
+            effects.push(Effect::Ask(Request::Pick(PickAsk {
+                at: self.cursor,
+                text: prompt.text.clone(),
+            })));
+        }
+    }
+
+    /// The file that was picked; its identity is found where it is shown.
+    pub(super) fn pick(&mut self, chosen: usize) {
+        self.mode = Mode::Browse;
+        if let Some(path) = self.picked.0.get(chosen).cloned() {
+            self.pin(UNKNOWN, path);
+        }
+    }
+}
+
+/// Stands for a file of which only the path is known.
+pub(crate) const UNKNOWN: FileId = FileId(0);
+
+/// The file that a path led to, at an instant or before the first event.
+pub(crate) fn file_at(
+    reader: &diffkeeper_store::SessionReader<'_>,
+    path: &TracePath,
+    at: Seq,
+) -> Result<Option<FileId>, diffkeeper_store::StoreError> {
+    match reader.find(path, at)? {
+        Some(file) => Ok(Some(file)),
+        None => reader.find(path, Seq::BASELINE),
+    }
+}
