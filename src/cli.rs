@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Run(Run),
     /// List what happened, in order
     Timeline(Timeline),
+    /// Look at a session in the terminal: scrub through time, see what changed and who did it
+    Tui(Tui),
     /// Write a file as it was to stdout
     Show(Show),
     /// Show what changed between two instants
@@ -243,6 +245,26 @@ pub(crate) struct Timeline {
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `tui`
+#[derive(Args, Debug)]
+#[command(after_help = FILTER_HELP)]
+pub(crate) struct Tui {
+    #[command(flatten)]
+    pub(crate) session: SessionArg,
+    /// The instant to begin at [default: the last failure, else the last write]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    pub(crate) at: Option<String>,
+    /// The file whose content is shown [default: that of the event]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Only events that match, as in 'path:**/*.log op:write,rename size>1MiB'
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Keys and theme [default: ~/.config/diffkeeper/tui.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// `show`

@@ -41,6 +41,11 @@ impl Config {
         }
     }
 
+    /// Whether the trace stands where it does if nobody says otherwise.
+    pub(crate) fn is_default_state_dir(&self) -> bool {
+        self.state_dir.as_os_str() == DEFAULT_STATE_DIR
+    }
+
     /// Whether progress may be drawn on stderr.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()

@@ -17,7 +17,6 @@ mod supply;
 #[cfg(test)]
 mod testing;
 mod trace;
-mod words;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ mod sessions;
 mod show;
 mod summary;
 mod timeline;
+mod tui;
 mod unpack;
 mod verify;
 
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Record(args) => record::run(args, &config),
         Command::Run(args) => run::run(args, &config),
         Command::Timeline(args) => timeline::run(args, &config),
+        Command::Tui(args) => tui::run(args, &config),
         Command::Show(args) => show::run(args, &config),
         Command::Diff(args) => diff::run(args, &config),
         Command::Export(args) => export::run(args, &config),

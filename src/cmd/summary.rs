@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::output::{Output, counted, shorten};
 use crate::trace;
-use crate::words::shell_word;
+use diffkeeper_viewer::words::shell_word;
 
 /// Changes that are listed.
 const LISTED: usize = 20;

@@ -283,19 +283,6 @@ impl<'s> SessionReader<'s> {
         })
     }
 
-    /// The `Seq` of the first version of a file after `at`.
-    ///
-    /// # Errors
-    /// A failing database, or a damaged key.
-    pub fn version_after(&self, file: FileId, at: Seq) -> Result<Option<Seq>, StoreError> {
-        let key = |seq| key::file_at(self.session.id, file, seq);
-        let range = (Bound::Excluded(key(at)), Bound::Included(key(Seq(u64::MAX))));
-        match self.store.db.range(Space::Version, range).next() {
-            None => Ok(None),
-            Some(record) => Ok(Some(key::file_at_parts(&record?.0)?.1)),
-        }
-    }
-
     /// The content of a version.
     ///
     /// # Errors
