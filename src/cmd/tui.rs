@@ -16,7 +16,7 @@ use crate::output::note;
 use crate::trace;
 
 /// The file in a state directory that keeps marks.
-const MARKS: &str = "marks";
+const MARKS: &str = "viewer-marks";
 
 /// Runs the command. The view that was left is printed as a command line, so that it can
 /// be gone back to, or passed on.

@@ -20,6 +20,8 @@ pub struct Facts {
     pub outcome: Option<(String, bool)>,
     /// Its length.
     pub end: Timestamp,
+    /// The first state there is: before it, the beginning was given up.
+    pub start: (Seq, Timestamp),
     /// Its last event.
     pub last_seq: Seq,
     /// When it began.
@@ -48,6 +50,10 @@ impl Facts {
                 ExitStatus::Signal(signal) => (format!("signal {signal}"), true),
             }),
             end: reader.end(),
+            start: (
+                reader.start(),
+                reader.base().map_or(Timestamp(0), |base| base.time),
+            ),
             last_seq: progress.last_seq,
             start_wall: session.start_wall,
             provenance: match session.backend {
@@ -67,6 +73,7 @@ impl Facts {
             start_wall: self.start_wall,
             end: self.end,
             last_seq: self.last_seq,
+            start: self.start,
         }
     }
 

@@ -97,6 +97,8 @@ fn place(seq: Seq) -> (usize, u32) {
 /// The events that the list shows, in their order.
 #[derive(Clone, Debug)]
 pub struct Order {
+    /// Before the first event there is.
+    start: Seq,
     /// The last event of the session.
     last: Seq,
     /// `None`: all events.
@@ -104,18 +106,26 @@ pub struct Order {
 }
 
 impl Order {
-    /// All events up to `last`.
+    /// All events after `start` up to `last`.
     #[must_use]
-    pub const fn all(last: Seq) -> Self {
+    pub const fn all(start: Seq, last: Seq) -> Self {
         let matches = None;
-        Self { last, matches }
+        Self {
+            start,
+            last,
+            matches,
+        }
     }
 
     /// None yet.
     #[must_use]
-    pub fn none(last: Seq) -> Self {
+    pub fn none(start: Seq, last: Seq) -> Self {
         let matches = Some(Matches::default());
-        Self { last, matches }
+        Self {
+            start,
+            last,
+            matches,
+        }
     }
 
     /// More of them; see [`Matches::add`].
@@ -130,13 +140,15 @@ impl Order {
     pub fn count(&self) -> u64 {
         self.matches
             .as_ref()
-            .map_or(self.last.0, |matches| matches.count)
+            .map_or(self.last.0.saturating_sub(self.start.0), |matches| {
+                matches.count
+            })
     }
 
     /// Whether an event is one of them.
     #[must_use]
     pub fn contains(&self, seq: Seq) -> bool {
-        let known = seq > Seq::BASELINE && seq <= self.last;
+        let known = seq > self.start && seq <= self.last;
         known
             && self
                 .matches
@@ -148,16 +160,17 @@ impl Order {
     #[must_use]
     pub fn rank(&self, seq: Seq) -> u64 {
         let seq = seq.min(self.last);
+        let all = seq.0.saturating_sub(self.start.0);
         self.matches
             .as_ref()
-            .map_or(seq.0, |matches| matches.rank(seq))
+            .map_or(all, |matches| matches.rank(seq))
     }
 
     /// The next one after `seq`.
     #[must_use]
     pub fn after(&self, seq: Seq) -> Option<Seq> {
         let next = match &self.matches {
-            None => Some(seq.next()),
+            None => Some(seq.max(self.start).next()),
             Some(matches) => matches.after(seq),
         };
         next.filter(|next| *next <= self.last)
@@ -170,7 +183,7 @@ impl Order {
             None => seq.0.checked_sub(1).map(Seq),
             Some(matches) => matches.before(seq),
         };
-        before.filter(|before| *before > Seq::BASELINE)
+        before.filter(|before| *before > self.start)
     }
 
     /// The one at or before `seq`.
@@ -188,7 +201,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn order(last: u64, taken: &BTreeSet<u64>) -> Order {
-        let mut order = Order::none(Seq(last));
+        let mut order = Order::none(Seq(0), Seq(last));
         let mut words = vec![0_u64; usize::try_from(last / 64 + 1).unwrap_or(0)];
         for seq in taken {
             if let Some(word) = words.get_mut(usize::try_from(seq / 64).unwrap_or(0)) {
@@ -224,7 +237,7 @@ mod tests {
 
     #[test]
     fn all_events_follow_one_another() {
-        let order = Order::all(Seq(3));
+        let order = Order::all(Seq(0), Seq(3));
         assert_eq!(order.after(Seq(0)), Some(Seq(1)));
         assert_eq!(order.after(Seq(3)), None);
         assert_eq!(order.before(Seq(1)), None);

@@ -37,12 +37,12 @@ impl App {
             finished: is_empty,
             unsearched: 0,
         };
-        let (near, last) = (self.cursor, self.facts.last_seq);
+        let (near, start, last) = (self.cursor, self.facts.start.0, self.facts.last_seq);
         if is_empty {
-            self.order = Order::all(last);
+            self.order = Order::all(start, last);
             self.centre();
         } else {
-            self.order = Order::none(last);
+            self.order = Order::none(start, last);
             self.offset = self.height(Pane::Events) / 2;
         }
         // Also where nothing is to be found out: it stops the scan at work.
@@ -195,6 +195,6 @@ pub(crate) fn file_at(
 ) -> Result<Option<FileId>, diffkeeper_store::StoreError> {
     match reader.find(path, at)? {
         Some(file) => Ok(Some(file)),
-        None => reader.find(path, Seq::BASELINE),
+        None => reader.find(path, reader.start()),
     }
 }

@@ -234,7 +234,7 @@ impl App {
     ) -> (Self, Vec<Effect>) {
         let cursor = begin.at.unwrap_or(facts.last_seq);
         let mut app = Self {
-            order: Order::all(facts.last_seq),
+            order: Order::all(facts.start.0, facts.last_seq),
             zoom: (Timestamp(0), facts.end),
             facts: Arc::new(facts),
             keymap,

@@ -45,7 +45,7 @@ impl App {
         above.reverse();
         let row = current.and(above.len().checked_sub(1));
         let mut listed = above;
-        let mut last = listed.last().copied().unwrap_or(Seq::BASELINE);
+        let mut last = listed.last().copied().unwrap_or(self.facts.start.0);
         while listed.len() < height {
             match self.order.after(last) {
                 Some(next) => {
@@ -71,7 +71,7 @@ impl App {
         wanted.extend(before.into_iter().chain(after));
         // The cursor's time is wanted also where a filter hides its row.
         wanted.push(self.cursor);
-        wanted.retain(|seq| *seq > Seq::BASELINE && !self.rows.contains_key(seq));
+        wanted.retain(|seq| *seq > self.facts.start.0 && !self.rows.contains_key(seq));
         wanted.sort_unstable();
         wanted.dedup();
         if wanted != self.asked.rows && !wanted.is_empty() {
@@ -90,7 +90,7 @@ impl App {
             };
             std::iter::successors(seq.copied(), step).nth(AHEAD / 4)
         };
-        let cursor = Some(self.cursor).filter(|seq| *seq > Seq::BASELINE);
+        let cursor = Some(self.cursor).filter(|seq| *seq > self.facts.start.0);
         known(cursor) && known(far(shown.first(), true)) && known(far(shown.last(), false))
     }
 
@@ -135,9 +135,9 @@ impl App {
     }
 
     /// The state that the marks of the tree tell the difference to.
-    pub(crate) const fn tree_base(&self) -> Seq {
+    pub(crate) fn tree_base(&self) -> Seq {
         match self.content.base {
-            Base::Previous => Seq::BASELINE,
+            Base::Previous => self.facts.start.0,
             Base::Mark(_, seq) => seq,
         }
     }

@@ -21,6 +21,7 @@ fn facts() -> Facts {
         command: "make".to_owned(),
         outcome: None,
         end: Timestamp(100_000),
+        start: (Seq(0), Timestamp(0)),
         last_seq: Seq(100),
         start_wall: UnixTime::default(),
         provenance: "observed (notify)".to_owned(),

@@ -28,7 +28,7 @@ impl App {
             Action::NextBucket => effects.extend(self.seek_bucket(true)),
             Action::PrevVersion => self.seek_version(false, effects),
             Action::NextVersion => self.seek_version(true, effects),
-            Action::Start => self.jump(Seq::BASELINE),
+            Action::Start => self.jump(self.facts.start.0),
             Action::End => self.jump(self.facts.last_seq),
             Action::ZoomIn => self.zoom_by(true),
             Action::ZoomOut => self.zoom_by(false),
@@ -50,7 +50,7 @@ impl App {
             } else {
                 self.order
                     .before(to)
-                    .or((to > Seq::BASELINE).then_some(Seq::BASELINE))
+                    .or((to > self.facts.start.0).then_some(self.facts.start.0))
             };
             let Some(next) = next else { break };
             to = next;
@@ -83,7 +83,10 @@ impl App {
     }
 
     fn set_cursor(&mut self, to: Seq) {
-        let to = to.min(self.facts.last_seq);
+        let to = to.clamp(
+            self.facts.start.0.min(self.facts.last_seq),
+            self.facts.last_seq,
+        );
         if to == self.cursor {
             return;
         }
@@ -95,8 +98,8 @@ impl App {
 
     /// The time of the cursor, once its row is there.
     pub(super) fn learn_time(&mut self) {
-        if self.cursor == Seq::BASELINE {
-            self.time = Timestamp(0);
+        if self.cursor == self.facts.start.0 {
+            self.time = self.facts.start.1;
         } else if let Some(row) = self.rows.get(&self.cursor) {
             self.time = row.time;
         }
@@ -209,7 +212,7 @@ impl App {
                 self.order.after(ask.from).unwrap_or(ask.from)
             }
             (Sought::Time(_), Some(seq)) if !ask.forward && seq >= ask.from => {
-                self.order.before(ask.from).unwrap_or(Seq::BASELINE)
+                self.order.before(ask.from).unwrap_or(self.facts.start.0)
             }
             (_, Some(seq)) => seq,
         };
@@ -223,7 +226,7 @@ impl App {
             return;
         }
         if self.cursor >= self.facts.last_seq {
-            self.jump(Seq::BASELINE);
+            self.jump(self.facts.start.0);
         }
         self.play.on = true;
         self.play.at = self.time.0 as f64;

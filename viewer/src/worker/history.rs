@@ -92,7 +92,7 @@ impl<'e> Search<'e> {
     /// What was there before the first event.
     fn baseline(&mut self) -> Result<(), StoreError> {
         let reader = self.job.reader;
-        let snapshot = reader.salvage(Seq::BASELINE)?;
+        let snapshot = reader.salvage(reader.start())?;
         let look = Look::new(reader);
         let mut seen = HashSet::new();
         for entry in snapshot.entries() {

@@ -38,7 +38,7 @@ impl State {
 
 fn paths(at: Seq, job: Job<'_>) -> Result<Vec<TracePath>, StoreError> {
     let mut paths = BTreeSet::new();
-    for seq in [Seq::BASELINE, at] {
+    for seq in [job.reader.start(), at] {
         let snapshot = job.reader.salvage(seq)?;
         let files = snapshot.entries().iter();
         let files = files.filter(|entry| entry.state.node.kind != Kind::Dir);

@@ -24,7 +24,7 @@ pub(super) fn work(ask: &ScanAsk, job: Job<'_>) {
 
 fn scan(ask: &ScanAsk, job: Job<'_>) -> Result<(), StoreError> {
     let reader = job.reader;
-    let (mut first, mut last) = (Seq(1), reader.progress().last_seq);
+    let (mut first, mut last) = (reader.start().next(), reader.progress().last_seq);
     if let Some((from, to)) = ask.filter.seq_bounds() {
         (first, last) = (first.max(from), last.min(to));
     }
