@@ -17,7 +17,7 @@ use crate::keymap::{Key, Keymap};
 use crate::run::Options;
 use crate::theme::Theme;
 use crate::view;
-use crate::worker::Workers;
+use crate::worker::{Closing, Workers};
 
 /// Longest wait for workers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +52,9 @@ pub fn with<T>(
     };
     let workers = Workers::default();
     std::thread::scope(|scope| {
-        let done = workers.start(scope, reader, &deliver).map(|_| {
+        // A test that fails must end too.
+        let _closing = Closing(&workers);
+        workers.start(scope, reader, &deliver).map(|_| {
             let keymap = Arc::new(options.keymap);
             let facts = Facts::of(reader, options.program);
             let (app, effects) = App::new(facts, keymap.clone(), size, options.begin);
@@ -67,9 +69,7 @@ pub fn with<T>(
             };
             harness.perform(effects);
             drive(&mut harness)
-        });
-        workers.close();
-        done
+        })
     })
 }
 

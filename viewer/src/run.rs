@@ -24,7 +24,7 @@ use crate::open;
 use crate::terminal::{self, Guard};
 use crate::theme::Theme;
 use crate::view;
-use crate::worker::Workers;
+use crate::worker::{Closing, Workers};
 
 /// Time between two steps while playing.
 const TICK: Duration = Duration::from_millis(33);
@@ -102,15 +102,6 @@ pub fn run(reader: &SessionReader<'_>, options: Options) -> io::Result<Ended> {
         drop(guard);
         ended
     })
-}
-
-/// Closes the workers, however the loop ends.
-struct Closing<'w>(&'w Workers);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }
 
 fn watch_signals(sender: &Sender<Message>) -> io::Result<()> {

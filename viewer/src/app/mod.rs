@@ -355,9 +355,17 @@ impl App {
         usize::from(layout.inner(pane).height).max(1)
     }
 
+    /// The cursor's row keeps its place in the list, in proportion; a screen on which nothing
+    /// is drawn moves nothing.
     fn resize(&mut self, width: u16, height: u16) {
+        let before = self.layout().map(|_| self.height(Pane::Events));
         self.size = (width, height);
-        self.offset = self.offset.min(self.height(Pane::Events) - 1);
+        if self.layout().is_none() {
+            return;
+        }
+        let rows = self.height(Pane::Events);
+        let scaled = before.map_or(self.offset, |before| self.offset * rows / before.max(1));
+        self.offset = scaled.min(rows.saturating_sub(1));
         self.clamp_tree();
     }
 

@@ -20,7 +20,11 @@ fn write(ask: &ExportAsk, job: Job<'_>) -> Result<String, String> {
         .reader
         .salvage(ask.at)
         .map_err(|error| error.to_string())?;
-    let report = export(job.reader, &snapshot, &ask.out, &Options { paths }, &());
+    let options = Options {
+        paths,
+        ..Options::default()
+    };
+    let report = export(job.reader, &snapshot, &ask.out, &options, &());
     let report = report.map_err(|error| error.to_string())?;
     let left_out = report.left_out.len() + snapshot.damage().len();
     let left_out = match (left_out, report.left_out.first()) {

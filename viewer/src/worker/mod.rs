@@ -101,6 +101,15 @@ pub(crate) struct Workers {
     lanes: Arc<[Lane; LANES]>,
 }
 
+/// Closes the workers, however the use of them ends: their threads are waited for.
+pub(crate) struct Closing<'w>(pub(crate) &'w Workers);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Workers {
     /// Starts the threads; they end after [`Workers::close`].
     pub(crate) fn start<'scope, 'env: 'scope>(
