@@ -1,4 +1,4 @@
-//! The one file that names fjall: keyspaces, checked records, atomic batches.
+//! The one module that names fjall: checked records, atomic batches.
 //!
 //! Records come from the engine, or page by page from elsewhere ([`Pages`]): a packed
 //! file, or a recorder that is at work. Readers do not know which.
@@ -7,15 +7,15 @@
 //! blake3 over keyspace, key and value, so that a record that was damaged, or stands
 //! under a key that is not its own, is an error and never data.
 
+mod error;
 mod files;
 mod journal;
 mod manifest;
 pub(crate) mod mend;
 mod pages;
+mod space;
 
-use std::cell::Cell;
 use std::ops::{Bound, RangeBounds};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,220 +26,15 @@ use fjall::{
     Readable,
 };
 
+pub use error::{DbError, panic_is_guarded};
+pub(crate) use space::{Space, sealed, unsealed};
+
+use error::guard;
 use pages::Paged;
 pub(crate) use pages::{Bounds, End, Page, Pages};
 
-/// A named table of the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub(crate) enum Space {
-    Meta = 0,
-    Session = 1,
-    Event = 2,
-    Name = 3,
-    Node = 4,
-    Version = 5,
-    Blob = 6,
-    Process = 7,
-    Density = 8,
-}
-
-impl Space {
-    /// Those whose keys begin with a session.
-    pub(crate) const OF_SESSIONS: [Self; 7] = [
-        Self::Session,
-        Self::Event,
-        Self::Name,
-        Self::Node,
-        Self::Version,
-        Self::Process,
-        Self::Density,
-    ];
-
-    const ALL: [(Self, &'static str); 9] = [
-        (Self::Meta, "meta"),
-        (Self::Session, "session"),
-        (Self::Event, "event"),
-        (Self::Name, "name"),
-        (Self::Node, "node"),
-        (Self::Version, "version"),
-        (Self::Blob, "blob"),
-        (Self::Process, "process"),
-        (Self::Density, "density"),
-    ];
-}
-
-impl Space {
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        Self::ALL.iter().map(|(space, _)| *space)
-    }
-
-    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
-        Self::all().find(|space| *space as u8 == tag)
-    }
-}
-
-/// What can go wrong below the records.
-#[derive(Debug, thiserror::Error)]
-pub enum DbError {
-    /// The database refuses, with its own words.
-    #[error("the database failed: {0}")]
-    Engine(#[from] fjall::Error),
-    /// The database met bytes it cannot have written and gave up.
-    #[error("the database is damaged: {0}")]
-    Panicked(String),
-    /// A record does not match its checksum.
-    #[error("a record of the {0} keyspace is damaged")]
-    Checksum(&'static str),
-    /// A keyspace is gone, or would be once the engine has seen it.
-    #[error("the database is damaged: {} has lost its records", .0.display())]
-    Lost(PathBuf),
-    /// The list of a keyspace's tables does not match its checksum.
-    #[error("the database is damaged: {} is not what was written", .0.display())]
-    Manifest(PathBuf),
-    /// A block of a packed trace is damaged.
-    #[error("the pack is damaged at byte {0}")]
-    PackBlock(u64),
-    /// A part of a packed trace is not there.
-    #[error("the pack is damaged: a part of it is missing")]
-    PackLost,
-    /// The recorder that served the trace does not any more.
-    #[error("the recorder has ended, or does not answer")]
-    RecorderGone,
-    /// The recorder that serves the trace could not answer, in its words.
-    #[error("the recorder says: {0}")]
-    Recorder(String),
-    /// Records came in an order that they cannot have.
-    #[error("the trace is damaged: its records are out of order")]
-    OutOfOrder,
-    /// Records were to be written where they can only be read.
-    #[error("a packed trace, or one that is being recorded, cannot be written to")]
-    ReadOnly,
-    /// A journal holds something that was never written to it.
-    #[error("the database is damaged: {} at byte {at} of {len}", path.display())]
-    Journal {
-        /// Which.
-        path: PathBuf,
-        /// Where its last whole batch ends.
-        at: u64,
-        /// Length, bytes.
-        len: u64,
-    },
-    /// A file of the database could not be handled.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-impl DbError {
-    /// Whether it is the database that is in a bad way, and not the disk or the caller.
-    #[must_use]
-    pub const fn is_damage(&self) -> bool {
-        match self {
-            Self::Io { .. } | Self::Engine(fjall::Error::Locked) => false,
-            Self::Engine(_)
-            | Self::Panicked(_)
-            | Self::Checksum(_)
-            | Self::Lost(_)
-            | Self::Manifest(_)
-            | Self::OutOfOrder
-            | Self::Journal { .. } => true,
-            Self::PackBlock(_)
-            | Self::PackLost
-            | Self::RecorderGone
-            | Self::Recorder(_)
-            | Self::ReadOnly => false,
-        }
-    }
-
-    /// Whether other records can be read all the same.
-    pub(crate) const fn is_of_one_record(&self) -> bool {
-        matches!(
-            self,
-            Self::Checksum(_) | Self::PackBlock(_) | Self::PackLost
-        )
-    }
-
-    /// Whether the cause is a full disk or quota.
-    #[must_use]
-    pub fn is_disk_full(&self) -> bool {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let kind = match self {
-            Self::Io { source, .. } | Self::Engine(fjall::Error::Io(source)) => source.kind(),
-            Self::Engine(fjall::Error::Storage(fjall::LsmError::Io(source))) => source.kind(),
-            _ => return false,
-        };
-        matches!(kind, StorageFull | QuotaExceeded)
-    }
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is inside the database, where a panic is caught and becomes an
-/// error; a panic hook asks this to stay silent.
-#[must_use]
-pub fn panic_is_guarded() -> bool {
-    GUARDED.get()
-}
-
-/// Runs a database call; damaged files make the engine panic in places, which must not
-/// take the program down.
-fn guard<T>(call: impl FnOnce() -> Result<T, fjall::Error>) -> Result<T, DbError> {
-    let outer = GUARDED.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(call));
-    GUARDED.set(outer);
-    match result {
-        Ok(result) => Ok(result?),
-        Err(panic) => Err(DbError::Panicked(panic_text(panic.as_ref()))),
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap_or_else(|| "unknown cause".into())
-}
-
-const CHECK_LEN: usize = 4;
-
-fn check(space: Space, key: &[u8], value: &[u8]) -> [u8; CHECK_LEN] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[space as u8]);
-    hasher.update(&(key.len() as u64).to_le_bytes());
-    hasher.update(key);
-    hasher.update(value);
-    let [a, b, c, d, ..] = *hasher.finalize().as_bytes();
-    [a, b, c, d]
-}
-
 /// The bytes of a value as they are stored, checksum and all.
 pub(crate) type Raw = fjall::Slice;
-
-/// The stored form of a value.
-pub(crate) fn sealed(space: Space, key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
-    if space != Space::Blob {
-        let sum = check(space, key, &value);
-        value.extend(sum);
-    }
-    value
-}
-
-/// The value in its stored form; none if it does not match its checksum.
-pub(crate) fn unsealed<'a>(space: Space, key: &[u8], raw: &'a [u8]) -> Option<&'a [u8]> {
-    if space == Space::Blob {
-        return Some(raw);
-    }
-    let (value, sum) = raw.split_last_chunk::<CHECK_LEN>()?;
-    (check(space, key, value) == *sum).then_some(value)
-}
 
 /// A value as read, its checksum verified.
 #[derive(Clone)]

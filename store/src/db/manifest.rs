@@ -17,7 +17,8 @@ use std::sync::Arc;
 use lsm_tree::{Cache, Checksum, Table};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::{DbError, GUARDED, files};
+use super::error::GUARDED;
+use super::{DbError, files};
 
 const LEVELS: u8 = 7;
 /// Runs of a level that the format has room for.
