@@ -33,16 +33,22 @@ impl<'r> Look<'r> {
     /// An event with what is known of it. Damage beside it does not hide the event.
     pub fn at(&self, event: Event, paths: &mut Paths<'r>) -> Found<'r> {
         let mut damaged = false;
-        let mut mend = |_| damaged = true;
-        let paths = paths.resolve(&event).map_err(&mut mend).unwrap_or_default();
-        let process = event.process.map(|id| self.processes.get(id));
-        let process = process.transpose().map_err(&mut mend).ok().flatten();
+        let paths = paths.resolve(&event).unwrap_or_else(|_| {
+            damaged = true;
+            EventPaths::default()
+        });
+        let process = event.process.and_then(|id| {
+            // A process that an event names was recorded with it: without a record it was lost.
+            let known = self.processes.get(id).unwrap_or_default();
+            damaged |= known.is_none();
+            known
+        });
         Found {
             reader: self.reader,
             processes: self.processes.clone(),
             event,
             paths,
-            process: process.flatten(),
+            process,
             damaged,
             ancestors: OnceCell::new(),
             unsearched: Cell::new(0),

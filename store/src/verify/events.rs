@@ -129,7 +129,7 @@ fn state_of(check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
             let (kind, text) = match state.space {
                 Space::Version => (
                     FindingKind::Version,
-                    "a write without the content it led to",
+                    "a change without the content it led to",
                 ),
                 Space::Name => (FindingKind::Name, "a name that changed without a record"),
                 _ => (FindingKind::Node, "a name that changed without attributes"),
