@@ -21,12 +21,8 @@ pub(crate) fn of(session: SessionId, event: &Event) -> Vec<Expected> {
         seq: event.seq,
     };
     match &event.op {
-        Op::Create(place) => vec![
-            at.name(place),
-            at.file(Space::Node, file),
-            at.file(Space::Version, file),
-        ],
-        Op::Mkdir(place)
+        Op::Create(place)
+        | Op::Mkdir(place)
         | Op::Mknod(place)
         | Op::Symlink(place)
         | Op::Link(place)
