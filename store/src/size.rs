@@ -3,21 +3,26 @@
 use crate::decimal::Decimal;
 use crate::model::escape;
 
-/// The units that [`parse_bytes`] takes, with their bytes.
-const UNITS: [(&str, u64); 9] = [
-    ("B", 1),
+/// The binary units above the byte, smallest first.
+const BINARY: [(&str, u64); 6] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
+    ("PiB", 1 << 50),
+    ("EiB", 1 << 60),
+];
+
+/// The other units that [`parse_bytes`] takes.
+const OTHERS: [(&str, u64); 7] = [
+    ("B", 1),
     ("KB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("TB", 1_000_000_000_000),
+    ("PB", 1_000_000_000_000_000),
+    ("EB", 1_000_000_000_000_000_000),
 ];
-
-/// The binary units above the byte, smallest first.
-const BINARY: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// A text that is not a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +31,7 @@ pub enum SizeError {
     #[error("expected a size such as 4096, 13B or 1.5MiB, found \"{}\"", escape(.0.as_bytes()))]
     Number(String),
     /// The number is followed by something else than a unit.
-    #[error("\"{}\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, KB, MB, GB or TB", escape(.0.as_bytes()))]
+    #[error("\"{}\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, PiB, EiB, or KB to EB", escape(.0.as_bytes()))]
     Unit(String),
     /// It is above `u64::MAX` bytes.
     #[error("a size above {} bytes", u64::MAX)]
@@ -40,13 +45,12 @@ pub fn format_bytes(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes}B");
     }
-    let mut unit = 1_u128 << 10;
-    for name in BINARY {
+    for (name, unit) in BINARY {
+        let unit = u128::from(unit);
         let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
         if tenths < 10_240 {
             return format!("{}.{}{name}", tenths / 10, tenths % 10);
         }
-        unit <<= 10;
     }
     format!("{bytes}B")
 }
@@ -60,8 +64,9 @@ pub fn format_bytes(bytes: u64) -> String {
 pub fn parse_bytes(text: &str) -> Result<u64, SizeError> {
     let number = Decimal::read(text).ok_or_else(|| SizeError::Number(text.to_owned()))?;
     let name = number.rest.trim();
-    let unit = UNITS
+    let unit = BINARY
         .iter()
+        .chain(&OTHERS)
         .find(|(known, _)| known.eq_ignore_ascii_case(name))
         .map_or_else(|| name.is_empty().then_some(1), |(_, unit)| Some(*unit))
         .ok_or_else(|| SizeError::Unit(name.to_owned()))?;
@@ -71,7 +76,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, SizeError> {
 /// A text that [`parse_bytes`] reads back as exactly `bytes`, with the largest binary
 /// unit that divides it.
 pub(crate) fn exact_bytes(bytes: u64) -> String {
-    UNITS[1..5]
+    BINARY
         .iter()
         .rev()
         .find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit))
@@ -98,6 +103,7 @@ mod tests {
             (1_048_575, "1.0MiB"),
             (1_258_291, "1.2MiB"),
             (5 << 40, "5.0TiB"),
+            ((1 << 50) - 1, "1.0PiB"),
             (u64::MAX, "16.0EiB"),
         ] {
             assert_eq!(format_bytes(bytes), shown);
@@ -125,10 +131,10 @@ mod tests {
         assert_eq!(parse_bytes("1M"), Err(SizeError::Unit("M".into())));
         assert_eq!(parse_bytes("-1"), Err(SizeError::Number("-1".into())));
         assert_eq!(parse_bytes(""), Err(SizeError::Number(String::new())));
-        assert_eq!(parse_bytes("99999999TiB"), Err(SizeError::TooLarge));
+        assert_eq!(parse_bytes("16EiB"), Err(SizeError::TooLarge));
         assert_eq!(
             parse_bytes("1\u{1b}[2J").unwrap_err().to_string(),
-            "\"\\x1b[2J\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, KB, MB, GB or TB"
+            "\"\\x1b[2J\" is not a unit of size: expected B, KiB, MiB, GiB, TiB, PiB, EiB, or KB to EB"
         );
     }
 
@@ -140,7 +146,8 @@ mod tests {
         }
 
         #[test]
-        fn shown_sizes_are_within_half_a_tenth(bytes in 0..1_u64 << 50) {
+        fn shown_sizes_are_within_half_a_tenth(bytes in 0..15_u64 << 60, shift in 0..64) {
+            let bytes = bytes >> shift;
             let back = parse_bytes(&format_bytes(bytes)).unwrap();
             prop_assert!(back.abs_diff(bytes) <= bytes / 20, "{bytes} {back}");
         }

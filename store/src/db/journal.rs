@@ -4,10 +4,12 @@
 //! A journal is a row of batches, then zeros up to the length it was given when it was made.
 //! Numbers are little-endian:
 //!
-//!     batch = 1 | count u32 | seqno u64 | count entries | 3 | XXH3-64 of the entries u64 | "FJL" 3
-//!     entry = 2 | kind u8 | compression u8 | keyspace u64 | key length u16 | length u32
-//!               | stored length u32 | key | stored bytes
-//!           | 4 | keyspace u64
+//! ```text
+//! batch = 1 | count u32 | seqno u64 | count entries | 3 | XXH3-64 of the entries u64 | "FJL" 3
+//! entry = 2 | kind u8 | compression u8 | keyspace u64 | key length u16 | length u32
+//!           | stored length u32 | key | stored bytes
+//!       | 4 | keyspace u64
+//! ```
 
 use std::fs::File;
 use std::io::Read;

@@ -3,8 +3,10 @@
 //!
 //! A list is a file of named sections (crate `sfa`). Numbers are little-endian:
 //!
-//!     tables     = levels u8 | (runs u8 | (tables u32 | (id u64 | 0 | XXH3-128 u128 | seqno u64)*)*)*
-//!     blob_files = files u32 | (id u64 | 0 | XXH3-128 u128)*
+//! ```text
+//! tables     = levels u8 | (runs u8 | (tables u32 | (id u64 | 0 | XXH3-128 u128 | seqno u64)*)*)*
+//! blob_files = files u32 | (id u64 | 0 | XXH3-128 u128)*
+//! ```
 //!
 //! Runs stand in the order in which they are asked: a newer entry of a key before an older one.
 
