@@ -38,7 +38,10 @@ pub(super) fn follow(
                 store = reopen(config)?;
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                following.told.warn();
+                return Err(error);
+            }
         };
         if let Some(session) = following.session.filter(|_| ended) {
             return Ok((store, session, following.told));
@@ -70,11 +73,14 @@ impl Following<'_> {
         self.session = Some(reader.session().id);
         let mut plan = self.asked.plan(&reader)?;
         plan.range.0 = plan.range.0.max(self.next);
-        plan.limit = plan.limit.saturating_sub(self.told.shown);
-        let told = list(&reader, &plan, output)?;
+        let done = list(&reader, &plan, &mut self.told, output);
         output.flush()?;
-        self.next = reader.progress().last_seq.next();
-        self.told.add(&told);
+        // An error in the middle leaves the rest to the next look.
+        self.next = match &done {
+            Ok(()) => reader.progress().last_seq.next(),
+            Err(_) => self.told.last.map_or(self.next, Seq::next),
+        };
+        done?;
         Ok(!reader.is_live() || self.told.shown >= self.asked.limit)
     }
 }

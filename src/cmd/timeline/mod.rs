@@ -33,7 +33,13 @@ pub(crate) fn run(args: &cli::Timeline, config: &Config) -> Result<ExitCode, Cli
     }
     let store = trace::open(config, "timeline")?;
     let reader = trace::session(&store, args.session)?;
-    let told = list(&reader, &asked.plan(&reader)?, &mut output)?;
+    let mut told = Told::default();
+    if let Err(error) = list(&reader, &asked.plan(&reader)?, &mut told, &mut output) {
+        // What was printed before it is to be told of all the same.
+        output.finish()?;
+        told.warn();
+        return Err(error);
+    }
     output.finish()?;
     finish(&reader, &told, args.json, config)
 }
@@ -64,7 +70,7 @@ pub(crate) fn print_all(reader: &SessionReader<'_>, output: &mut Output) -> Resu
         limit: u64::MAX,
         json: false,
     };
-    list(reader, &plan, output).map(drop)
+    list(reader, &plan, &mut Told::default(), output)
 }
 
 /// An event as it is told.
@@ -150,9 +156,11 @@ struct Plan {
     json: bool,
 }
 
-/// What became of it.
+/// What became of it so far.
 #[derive(Default)]
 struct Told {
+    /// The last event that was looked at.
+    last: Option<Seq>,
     /// Events printed.
     shown: u64,
     /// Events whose paths or processes are damaged.
@@ -162,12 +170,6 @@ struct Told {
 }
 
 impl Told {
-    fn add(&mut self, more: &Self) {
-        self.shown += more.shown;
-        self.damaged += more.damaged;
-        self.unsearched += more.unsearched;
-    }
-
     fn warn(&self) {
         if self.damaged > 0 {
             let events = counted(self.damaged, "event");
@@ -179,8 +181,13 @@ impl Told {
     }
 }
 
-fn list(reader: &SessionReader<'_>, plan: &Plan, output: &mut Output) -> Result<Told, CliError> {
-    let mut told = Told::default();
+/// Prints what is asked for; where an error ends that, `told` holds what went before.
+fn list(
+    reader: &SessionReader<'_>,
+    plan: &Plan,
+    told: &mut Told,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let look = Look::new(reader);
     let mut paths = Paths::new(reader);
     let mut events = reader.events(plan.range.0, plan.range.1);
@@ -204,8 +211,9 @@ fn list(reader: &SessionReader<'_>, plan: &Plan, output: &mut Output) -> Result<
             }
         }
         told.unsearched += found.unsearched();
+        told.last = Some(found.event.seq);
     }
-    Ok(told)
+    Ok(())
 }
 
 /// First and last event that can be meant: a point in time takes all events at it.

@@ -3,7 +3,7 @@
 use diffkeeper_store::filter::Filter;
 use serde_json::Value;
 
-use super::{Plan, footer, list, range};
+use super::{Plan, Told, footer, list, range};
 use crate::cli::SessionArg;
 use crate::config::when;
 use crate::testing::{Captured, bed};
@@ -43,7 +43,8 @@ fn ask(ask: &Ask<'_>) -> (Vec<String>, String) {
     };
     let captured = Captured::default();
     let mut output = captured.output(ask.color);
-    let told = list(&reader, &plan, &mut output).unwrap();
+    let mut told = Told::default();
+    list(&reader, &plan, &mut told, &mut output).unwrap();
     output.finish().unwrap();
     (captured.lines(), footer(&reader, &told))
 }

@@ -92,7 +92,9 @@ fn change(writer: &mut SessionWriter<'_>, number: u64, salt: u64) {
     };
     let (op, changes) = match step {
         0 => {
-            let changes = vec![name(&old, Some(file)), is(vec![old.clone()])];
+            let content = writer.encode(id, b"", SEEN).unwrap().unwrap();
+            let empty = Change::Content { file: id, content };
+            let changes = vec![name(&old, Some(file)), is(vec![old.clone()]), empty];
             (Op::Create(old), changes)
         }
         4 => {
