@@ -139,6 +139,9 @@ pub(crate) struct Record {
     /// The kernel's types, where /sys/kernel/btf/vmlinux is missing (kernel tiers)
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
+    /// What a committed event survives
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: Durability,
     /// Leave out the contents of files longer than this, as in 100MiB; each is a gap
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_file: Option<String>,
@@ -168,6 +171,9 @@ pub(crate) struct Run {
     /// How to capture; auto takes the best that works here (see `diffkeeper doctor`)
     #[arg(long, value_enum, default_value_t)]
     pub(crate) backend: Backend,
+    /// What a committed event survives
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: Durability,
     /// Serve /metrics, /healthz and /readyz there, as in 127.0.0.1:9911 or :9911
     /// [default: $DIFFKEEPER_METRICS_ADDR, else nowhere]
     #[arg(long, value_name = "ADDR")]
@@ -188,6 +194,16 @@ pub(crate) enum OnDamage {
     Refuse,
     /// Take the newest undamaged state
     LastGood,
+}
+
+/// What a committed event survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// The death of the recorder
+    #[default]
+    Crash,
+    /// The loss of power too, a second or 8 MB later
+    Power,
 }
 
 /// How to capture.

@@ -10,8 +10,9 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
-use common::{Env, assert_tree_equal, run};
+use common::{EXE, Env, assert_tree_equal, clean, missing, run, skip};
 use diffkeeper_demo::tree::{What, compare};
 
 #[test]
@@ -171,4 +172,30 @@ fn a_session_can_start_later() {
     }
     run(env.command("diff").args(["--from", "start"])).expect(0);
     run(env.command("timeline").args(["--from", "start"])).expect(0);
+}
+
+/// How often the journal was synced while a command wrote, paused, and wrote.
+fn journal_syncs(durability: &str) -> usize {
+    let env = Env::new();
+    let trace = env.base().join("strace");
+    let mut command = Command::new("strace");
+    clean(&mut command);
+    command.args(["-f", "-y", "-e", "trace=fdatasync", "-o"]);
+    command.arg(&trace).arg(EXE).args(["record", "--state-dir"]);
+    command.arg(env.state()).current_dir(env.tree());
+    command.args(["--backend", "notify", "--durability", durability, "--"]);
+    command.args(["sh", "-ec", "echo x >f; sleep 1.5; echo y >f"]);
+    run(&mut command).expect(0);
+    env.assert_latest();
+    let calls = fs::read_to_string(trace).unwrap();
+    calls.lines().filter(|line| line.contains(".jnl>")).count()
+}
+
+#[test]
+fn commits_reach_the_disk_only_where_that_is_asked_for() {
+    if let Some(tool) = missing(&["strace"]) {
+        return skip(&format!("no {tool}"));
+    }
+    assert_eq!(journal_syncs("crash"), 0);
+    assert!(journal_syncs("power") >= 2);
 }

@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use diffkeeper_store::model::{
     Backend, ExitStatus, GapReason, Op, Progress as SessionProgress, Seal, Session, SessionId,
 };
-use diffkeeper_store::{Store, StoreError, conclude};
+use diffkeeper_store::{Durability, Store, StoreError, conclude};
 
 use crate::baseline::{self, BaselineError, Progress};
 use crate::bring_back::{BringBack, BringBackError, bring_back};
@@ -40,6 +40,8 @@ pub struct Options {
     pub output: bool,
     /// What a kernel tier is to tell.
     pub wishes: Wishes,
+    /// What is to survive what.
+    pub durability: Durability,
     /// Contents of files above this length are left out, bytes.
     pub max_file: Option<u64>,
     /// Whether, and how, the directory is first brought back to its newest exact state.
@@ -112,7 +114,7 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
     tier::check(options.backend)?;
-    let store = open_store(&options.state_dir)?;
+    let store = open_store(&options.state_dir, options.durability)?;
     if let Some(how) = options.bring_back {
         bring_back(&store, &scope, how, progress)?;
     }
@@ -215,11 +217,13 @@ fn with_store(
 }
 
 /// Opens the store on a thread of low priority, which the store's own threads inherit.
-fn open_store(path: &Path) -> Result<Store, StoreError> {
+fn open_store(path: &Path, durability: Durability) -> Result<Store, StoreError> {
     std::thread::scope(|scope| {
         let open = || {
             lower_this_thread();
-            Store::create(path, "record")
+            let mut store = Store::create(path, "record")?;
+            store.set_durability(durability)?;
+            Ok(store)
         };
         match scope.spawn(open).join() {
             Ok(store) => store,

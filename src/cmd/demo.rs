@@ -9,7 +9,7 @@ use diffkeeper_recorder::source::Wishes;
 use diffkeeper_recorder::{Options, record};
 use diffkeeper_store::model::{Event, Op, Seq, Timestamp, TracePath, escape};
 use diffkeeper_store::when::{format_duration, format_time};
-use diffkeeper_store::{Paths, SessionReader, Store};
+use diffkeeper_store::{Durability, Paths, SessionReader, Store};
 
 use super::record::Bar;
 use super::{diff, timeline};
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         backend: None,
         output: false,
         wishes: Wishes::default(),
+        durability: Durability::Crash,
         max_file: None,
         bring_back: None,
     };

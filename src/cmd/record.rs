@@ -7,7 +7,7 @@ use std::time::Duration;
 use diffkeeper_recorder::source::Wishes;
 use diffkeeper_recorder::{Options, Outcome, Progress, record};
 use diffkeeper_store::model::{self, GapReason, Op, OpKind, Seq};
-use diffkeeper_store::{SessionReader, Store};
+use diffkeeper_store::{Durability, SessionReader, Store};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli;
@@ -51,6 +51,7 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             ring_bytes: args.ring_size,
             btf: args.btf.clone(),
         },
+        durability: durability(args.durability),
         max_file: args.max_file.as_deref().map(size).transpose()?,
         bring_back: None,
     })
@@ -76,6 +77,13 @@ pub(super) const fn backend(backend: cli::Backend) -> Option<model::Backend> {
         cli::Backend::Fentry => Some(model::Backend::Fentry),
         cli::Backend::Tracepoint => Some(model::Backend::Tracepoint),
         cli::Backend::Notify => Some(model::Backend::Notify),
+    }
+}
+
+pub(super) const fn durability(durability: cli::Durability) -> Durability {
+    match durability {
+        cli::Durability::Crash => Durability::Crash,
+        cli::Durability::Power => Durability::Power,
     }
 }
 

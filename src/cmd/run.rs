@@ -50,6 +50,7 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
             reads: false,
             ..Wishes::default()
         },
+        durability: recording::durability(args.durability),
         max_file: None,
         bring_back: Some(BringBack {
             last_good: args.on_damage == cli::OnDamage::LastGood,

@@ -14,6 +14,7 @@ mod manifest;
 pub(crate) mod mend;
 mod pages;
 mod space;
+mod sync;
 
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
@@ -28,10 +29,12 @@ use fjall::{
 
 pub use error::{DbError, panic_is_guarded};
 pub(crate) use space::{Space, sealed, unsealed};
+pub use sync::Durability;
 
 use error::guard;
 use pages::Paged;
 pub(crate) use pages::{Bounds, End, Page, Pages};
+use sync::Syncer;
 
 /// The bytes of a value as they are stored, checksum and all.
 pub(crate) type Raw = fjall::Slice;
@@ -66,6 +69,8 @@ pub(crate) struct Engine {
     spaces: Vec<Keyspace>,
     /// Bytes of blobs since their memtable was last handed over.
     unwritten: AtomicU64,
+    /// Where commits are to survive the loss of power.
+    syncer: Option<Syncer>,
 }
 
 const MEMTABLE: u64 = 8 << 20;
@@ -98,6 +103,14 @@ impl Db {
         match self {
             Self::Engine(engine) => engine.close(),
             Self::Pages(_) => Ok(()),
+        }
+    }
+
+    /// What commits are to survive from now on.
+    pub(crate) fn set_durability(&mut self, durability: Durability) -> Result<(), DbError> {
+        match self {
+            Self::Engine(engine) => engine.set_durability(durability),
+            Self::Pages(_) => Err(DbError::ReadOnly),
         }
     }
 
@@ -225,8 +238,22 @@ impl Engine {
                 database,
                 spaces,
                 unwritten: AtomicU64::new(0),
+                syncer: None,
             })
         })
+    }
+
+    fn set_durability(&mut self, durability: Durability) -> Result<(), DbError> {
+        let database = self.database.clone();
+        let sync = move || guard(|| database.persist(PersistMode::SyncData));
+        self.syncer = match durability {
+            Durability::Crash => None,
+            Durability::Power => Some(Syncer::start(sync).map_err(|source| DbError::Io {
+                path: self.path.clone(),
+                source,
+            })?),
+        };
+        Ok(())
     }
 
     #[allow(
@@ -266,7 +293,8 @@ impl Engine {
 
     /// Writes all memtables out, closes, and empties the journals, which then repeat
     /// only what the tables hold.
-    fn close(self) -> Result<(), DbError> {
+    fn close(mut self) -> Result<(), DbError> {
+        let synced = self.syncer.take().map_or(Ok(()), Syncer::finish);
         guard(|| {
             for space in &self.spaces {
                 space.rotate_memtable()?;
@@ -277,10 +305,9 @@ impl Engine {
         let path = self.path.clone();
         drop(self);
         if flushed {
-            files::empty_journals(&path)
-        } else {
-            Ok(())
+            files::empty_journals(&path)?;
         }
+        synced
     }
 
     fn wait_for_flush(&self) -> bool {
@@ -466,6 +493,9 @@ impl Batch<'_> {
         };
         let batch = batch.durability(Some(PersistMode::Buffer));
         guard(|| batch.commit())?;
+        if let Some(syncer) = &engine.syncer {
+            syncer.committed(self.bytes as u64)?;
+        }
         engine.make_room(self.blobs)
     }
 }

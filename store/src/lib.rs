@@ -49,7 +49,7 @@ mod writer;
 pub use conclude::conclude;
 pub use content::{Content, ContentError, Encoded, Prepared, Seen, WHOLE_MAX};
 pub use cursor::Cursor;
-pub use db::{DbError, panic_is_guarded};
+pub use db::{DbError, Durability, panic_is_guarded};
 pub use density::{Bucket, RESOLUTIONS};
 pub use encode::Malformed;
 pub use error::StoreError;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::content::{self, ContentError, Prepared};
-use crate::db::{Db, DbError, Pages, Space};
+use crate::db::{Db, DbError, Durability, Pages, Space};
 use crate::encode::decode_session;
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
@@ -43,6 +43,14 @@ impl Store {
         let mut store = Self::with(dir)?;
         store.reserve = Some(Reserve::take(reserve));
         Ok(store)
+    }
+
+    /// What commits are to survive from now on; [`Durability::Crash`] otherwise.
+    ///
+    /// # Errors
+    /// A trace that is not this process's own, or no thread to be had.
+    pub fn set_durability(&mut self, durability: Durability) -> Result<(), StoreError> {
+        Ok(self.db.set_durability(durability)?)
     }
 
     /// Opens a trace for reading: a state directory, through its recorder where one is at
