@@ -5,6 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,9 @@ impl StateDir {
         if foreign.is_some() {
             return Err(StateDirError::Foreign(path.to_owned()));
         }
+        // What is recorded may be more than others could read where it stood.
+        let owner_only = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(path, owner_only).map_err(io(path))?;
         let ignore = path.join(".gitignore");
         std::fs::write(&ignore, "*\n").map_err(io(&ignore))?;
         write_marker(path)
@@ -257,6 +261,19 @@ mod tests {
         assert!(refused.to_string().contains(&format!("record (pid {pid})")));
         drop(held);
         StateDir::open(&path, "timeline", Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn only_the_owner_may_enter() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, empty) = (dir.path().join("new"), dir.path().join("empty"));
+        std::fs::create_dir(&empty).unwrap();
+        std::fs::set_permissions(&empty, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for path in [new, empty] {
+            StateDir::create(&path, "record").unwrap();
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{path:?}");
+        }
     }
 
     #[test]

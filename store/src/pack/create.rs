@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Read};
 use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::PackError;
@@ -309,7 +310,11 @@ impl NewFile {
         name.push(out.file_name().unwrap_or_default());
         name.push(format!(".{}.new", std::process::id()));
         let path = out.with_file_name(name);
-        let file = File::options().write(true).create_new(true).open(&path);
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
         let file = file.map_err(|source| PackError::Io {
             path: path.clone(),
             source,
