@@ -145,6 +145,10 @@ pub(crate) struct Record {
     /// Leave out the contents of files longer than this, as in 100MiB; each is a gap
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_file: Option<String>,
+    /// Give up the oldest events, and earlier sessions first, when the trace weighs more, as in
+    /// 200MB; what remains starts with the state that stood then
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_size: Option<String>,
     /// The command with its arguments, after --
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -174,6 +178,10 @@ pub(crate) struct Run {
     /// What a committed event survives
     #[arg(long, value_enum, default_value_t)]
     pub(crate) durability: Durability,
+    /// History to keep beside the current state: of an age as in 10m, a number of events, or a
+    /// size as in 1GiB [default: all]
+    #[arg(long, value_name = "HOW MUCH")]
+    pub(crate) keep: Option<String>,
     /// Serve /metrics, /healthz and /readyz there, as in 127.0.0.1:9911 or :9911
     /// [default: $DIFFKEEPER_METRICS_ADDR, else nowhere]
     #[arg(long, value_name = "ADDR")]

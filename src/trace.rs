@@ -12,7 +12,7 @@ use crate::cli::SessionArg;
 use crate::config::{Config, Instant};
 use crate::error::CliError;
 use crate::near;
-use crate::output::{counted, path_text, plain, warn};
+use crate::output::{counted, grouped, path_text, plain, warn};
 
 /// Opens the store; `purpose` is what others read who find it locked.
 ///
@@ -152,6 +152,17 @@ pub(crate) const fn knows_who(backend: Backend) -> bool {
 /// `0 gaps`: a claim that can be checked.
 pub(crate) fn gaps(reader: &SessionReader<'_>) -> String {
     counted(reader.progress().counts.get(OpKind::Gap), "gap")
+}
+
+/// `starts at 12.400s, after 1,204 earlier events that were given up`, where that is so.
+pub(crate) fn given_up(reader: &SessionReader<'_>) -> Option<String> {
+    let base = reader.base()?;
+    let events = match base.dropped {
+        1 => "1 earlier event that was".to_owned(),
+        n => format!("{} earlier events that were", grouped(n)),
+    };
+    let time = format_time(base.time);
+    Some(format!("starts at {time}, after {events} given up"))
 }
 
 /// Tells about contents that a filter asked about and that could not be searched.

@@ -12,7 +12,7 @@ mod common;
 use std::fs;
 use std::process::Command;
 
-use common::{EXE, Env, assert_tree_equal, clean, missing, run, skip};
+use common::{EXE, Env, assert_tree_equal, backend, clean, missing, run, skip};
 use diffkeeper_demo::tree::{What, compare};
 
 #[test]
@@ -198,4 +198,75 @@ fn commits_reach_the_disk_only_where_that_is_asked_for() {
     }
     assert_eq!(journal_syncs("crash"), 0);
     assert!(journal_syncs("power") >= 2);
+}
+
+/// Bytes of the tables and blobs of a state directory.
+fn weight(env: &Env) -> u64 {
+    let done = run(Command::new("du")
+        .args(["-sk", "db/keyspaces"])
+        .current_dir(env.state()));
+    done.expect(0);
+    let kib = done.out().split_whitespace().next().unwrap().parse::<u64>();
+    kib.unwrap() << 10
+}
+
+/// Writes about 24 MB that do not compress, for some seconds, beside a file that stays.
+const MUCH: &str = "echo stays >first; mkdir d; i=0; while [ $i -lt 60 ]; do \
+    head -c 400000 /dev/urandom >d/a$((i % 3)); [ $((i % 7)) -eq 0 ] && rm d/a*; \
+    i=$((i + 1)); sleep 0.06; done; echo last >d/end";
+
+#[test]
+fn a_trace_above_its_size_gives_up_the_oldest_and_says_so() {
+    let env = Env::new();
+    // An earlier session goes before anything of the later one.
+    env.sh("head -c 3000000 /dev/urandom >old; rm old");
+    let record = |limit: &[&str]| {
+        let mut command = env.command("record");
+        command.args(["--backend", &backend()]).args(limit);
+        let done = run(command.args(["--", "sh", "-ec", MUCH]));
+        done.expect(0);
+        assert!(!done.err().contains("fault"), "{done}");
+    };
+    record(&["--max-size", "4MB"]);
+    assert!(weight(&env) < 6_000_000, "{} bytes", weight(&env));
+    run(&mut env.command("verify")).expect(0);
+    env.assert_latest();
+    let sessions = env.json("sessions", &[]);
+    let [session] = &sessions[..] else {
+        panic!("{sessions:?}")
+    };
+    assert_eq!(session["session"], 2);
+    let (start, dropped) = (&session["start_seq"], &session["dropped"]);
+    assert!(
+        start.as_u64().unwrap() > 30 && start == dropped,
+        "{session}"
+    );
+    let told = run(&mut env.command("timeline"));
+    told.expect(0);
+    assert!(told.err().contains("were given up"), "{told}");
+    // The state that the rest starts with has what was written before it.
+    let out = env.export(&format!("#{start}"));
+    assert_eq!(fs::read(out.join("first")).unwrap(), b"stays\n");
+    let before = run(env.command("show").args(["first", "--time", "#1"]));
+    assert!(
+        before.code() == Some(2) && before.err().contains("outside the session"),
+        "{before}"
+    );
+    fs::remove_dir_all(env.tree()).unwrap();
+    fs::create_dir(env.tree()).unwrap();
+    record(&[]);
+    assert!(weight(&env) > 20_000_000, "what it weighs without a limit");
+}
+
+#[test]
+fn a_state_that_is_larger_than_the_limit_is_kept_and_said() {
+    let env = Env::new();
+    let state = "head -c 3000000 /dev/urandom >large; sleep 2; echo x >small; sleep 0.5";
+    let mut command = env.command("record");
+    command.args(["--backend", &backend(), "--max-size", "1MB"]);
+    let done = run(command.args(["--", "sh", "-ec", state]));
+    done.expect(0);
+    assert!(done.err().contains("newest state alone"), "{done}");
+    run(&mut env.command("verify")).expect(0);
+    env.assert_latest();
 }

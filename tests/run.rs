@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use common::{Env, Run, assert_tree_equal, backend, clean, demo, knob, missing, run, skip, until};
 use diffkeeper_demo::counting::reached;
 use diffkeeper_demo::rng::Rng;
+use diffkeeper_demo::tree::copy;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// Something of everything.
@@ -442,4 +443,40 @@ fn killed_deleted_and_run_again() {
     }
     assert!(total > 0, "no round recorded anything");
     run(&mut env.command("verify")).expect(0);
+}
+
+#[test]
+fn history_beyond_what_is_kept_goes_and_the_state_stays() {
+    let env = Env::new();
+    let run_with = |keep: &str, script: &str| {
+        let mut command = agent(&env);
+        command.args(["--keep", keep, "--", "sh", "-ec"]);
+        let done = run(command.arg(format!("cd '{}'; {script}", env.tree().display())));
+        done.expect(0);
+        assert!(!done.err().contains("fault"), "{done}");
+    };
+    run_with("1h", FIRST);
+    // Moves are many events for little work.
+    let many = "i=0; while [ $i -lt 4000 ]; do mv d/one d/two; mv d/two d/one; i=$((i + 1)); done";
+    run_with("500", &format!("{many}; sleep 1.2; echo new >last"));
+    let sessions = env.json("sessions", &[]);
+    let [session] = &sessions[..] else {
+        panic!("{sessions:?}")
+    };
+    assert_eq!(session["session"], 2, "the first one is no longer needed");
+    let (events, dropped) = (&session["events"], &session["dropped"]);
+    let events = events.as_u64().unwrap();
+    assert!((500..5500).contains(&events), "{session}");
+    assert!(dropped.as_u64().unwrap() > 2000, "{session}");
+    run(&mut env.command("verify")).expect(0);
+    let before = env.base().join("before");
+    copy(&env.tree(), &before).unwrap();
+    lose_the_tree(&env);
+    run_with("1GiB", "true");
+    assert_tree_equal(&before, &env.tree());
+    let refused = run(agent(&env).args(["--keep", "ten", "--", "true"]));
+    assert!(
+        refused.code() == Some(2) && refused.err().contains("--keep"),
+        "{refused}"
+    );
 }

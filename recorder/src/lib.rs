@@ -11,6 +11,7 @@ mod doubt;
 mod facts;
 mod held;
 mod host;
+mod keep;
 pub mod launch;
 mod live;
 mod look;
@@ -33,6 +34,7 @@ pub mod watchdog;
 
 pub use baseline::{Committed, Progress};
 pub use bring_back::{BringBack, BringBackError, Restored};
+pub use keep::Keep;
 pub use record::{Options, Outcome, RecordError, record};
 pub use restoring::Spared;
 

@@ -10,6 +10,7 @@ use diffkeeper_store::StoreError;
 use diffkeeper_store::model::{ExitStatus, Op, Process, ProcessId, Stream};
 
 use crate::baseline::{Committed, Progress};
+use crate::keep::{self, Keep, Keeper};
 use crate::observation::{Fact, Observation};
 use crate::reconcile::paths_of;
 use crate::recording::Recording;
@@ -70,6 +71,8 @@ pub(crate) struct Pipeline<'r, 's> {
     last_commit: Instant,
     /// Paths of the facts since the reconcile; `None` before it.
     announced: Option<HashSet<PathBuf>>,
+    /// What bounds the history, if anything does.
+    keeper: Option<Keeper>,
     /// The last token that stood in the facts.
     synced: Option<u64>,
 }
@@ -79,8 +82,10 @@ impl<'r, 's> Pipeline<'r, 's> {
         recording: &'r mut Recording<'s>,
         refinery: Refinery<'r>,
         inputs: Inputs<'r>,
+        keep: Option<Keep>,
     ) -> Self {
         Self {
+            keeper: keep.map(Keeper::new),
             recording,
             refinery,
             inputs,
@@ -106,7 +111,12 @@ impl<'r, 's> Pipeline<'r, 's> {
         self.recording.report_unannounced(found, &announced)?;
         self.recording.writer.commit()?;
         self.refinery.finish(&mut self.recording.writer);
-        self.recording.writer.commit()
+        self.recording.writer.commit()?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hurry();
+        }
+        keep::bound(&mut self.keeper, self.recording, self.inputs.progress);
+        Ok(())
     }
 
     fn exited(
@@ -245,6 +255,7 @@ impl<'r, 's> Pipeline<'r, 's> {
             self.commit()?;
             self.last_commit = Instant::now();
             self.refinery.turn(&mut self.recording.writer);
+            keep::bound(&mut self.keeper, self.recording, self.inputs.progress);
         }
         Ok(())
     }

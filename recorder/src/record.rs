@@ -13,6 +13,7 @@ use diffkeeper_store::{Durability, Store, StoreError, conclude};
 use crate::baseline::{self, BaselineError, Progress};
 use crate::bring_back::{BringBack, BringBackError, bring_back};
 use crate::host;
+use crate::keep::Keep;
 use crate::launch::{self, Caller, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
 use crate::live;
 use crate::pipeline::Control;
@@ -44,6 +45,8 @@ pub struct Options {
     pub durability: Durability,
     /// Contents of files above this length are left out, bytes.
     pub max_file: Option<u64>,
+    /// How much history stays; all of it if that is not said.
+    pub keep: Option<Keep>,
     /// Whether, and how, the directory is first brought back to its newest exact state.
     /// There must be one directory then, and all of it must be readable.
     pub bring_back: Option<BringBack>,
@@ -208,6 +211,7 @@ fn with_store(
     let mut process = host::command(running.pid(), &options.argv);
     process.uid = uid.unwrap_or(process.uid);
     let run = Run {
+        keep: options.keep,
         source,
         progress,
         wait: &mut || wait(&mut running),

@@ -12,6 +12,7 @@ use diffkeeper_store::model::{
 
 use crate::baseline::Progress;
 use crate::host;
+use crate::keep::Keep;
 use crate::observation::{Observation, monotonic};
 use crate::pipeline::{COMMAND, Control, Inputs, Pipeline};
 use crate::priority::{defer_this_thread, lower_this_thread};
@@ -65,6 +66,8 @@ impl Channels {
 
 /// A command under way.
 pub(crate) struct Run<'r> {
+    /// How much history stays.
+    pub(crate) keep: Option<Keep>,
     pub(crate) source: &'r mut dyn Source,
     pub(crate) progress: &'r dyn Progress,
     /// Waits for the command: its status and when it ended, CLOCK_MONOTONIC ns.
@@ -80,7 +83,7 @@ impl Run<'_> {
         channels: Channels,
         process: &Process,
     ) -> (ExitStatus, Result<(), String>) {
-        let progress = self.progress;
+        let (progress, keep) = (self.progress, self.keep);
         let (reconciled, done) = bounded(1);
         let inputs = Inputs {
             progress,
@@ -91,7 +94,7 @@ impl Run<'_> {
         std::thread::scope(|scope| {
             let pipeline = || {
                 lower_this_thread();
-                let result = pipeline(recording, inputs, process);
+                let result = pipeline(recording, inputs, process, keep);
                 if let Err(text) = &result {
                     progress.fault(text);
                 }
@@ -147,6 +150,7 @@ fn pipeline(
     recording: &mut Recording<'_>,
     inputs: Inputs<'_>,
     process: &Process,
+    keep: Option<Keep>,
 ) -> Result<(), String> {
     recording.writer.process(COMMAND, process);
     recording.know_command(process);
@@ -156,7 +160,7 @@ fn pipeline(
         let refinery = Refinery::start(scope, store);
         recording
             .emit_of(COMMAND, started, Op::Exec)
-            .and_then(|_| Pipeline::new(recording, refinery, inputs).run(process))
+            .and_then(|_| Pipeline::new(recording, refinery, inputs, keep).run(process))
     })
     .map_err(|error| error.to_string())
 }

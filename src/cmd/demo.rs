@@ -48,6 +48,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         wishes: Wishes::default(),
         durability: Durability::Crash,
         max_file: None,
+        keep: None,
         bring_back: None,
     };
     let outcome = record(&options, &Bar::new(config))?;

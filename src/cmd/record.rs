@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use diffkeeper_recorder::source::Wishes;
-use diffkeeper_recorder::{Options, Outcome, Progress, record};
+use diffkeeper_recorder::{Keep, Options, Outcome, Progress, record};
 use diffkeeper_store::model::{self, GapReason, Op, OpKind, Seq};
 use diffkeeper_store::{Durability, SessionReader, Store};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -53,6 +53,12 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
         },
         durability: durability(args.durability),
         max_file: args.max_file.as_deref().map(size).transpose()?,
+        keep: args
+            .max_size
+            .as_deref()
+            .map(size)
+            .transpose()?
+            .map(Keep::Bytes),
         bring_back: None,
     })
 }

@@ -2,11 +2,14 @@
 //! it, recorded for as long as it lives.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use diffkeeper_recorder::source::Wishes;
-use diffkeeper_recorder::{BringBack, BringBackError, Options, Progress, Restored, record};
+use diffkeeper_recorder::{BringBack, BringBackError, Keep, Options, Progress, Restored, record};
 use diffkeeper_store::model::Backend;
 use diffkeeper_store::restore::{Fault, NewestError};
+use diffkeeper_store::size::parse_bytes;
+use diffkeeper_store::when::parse_duration;
 
 use super::record::{self as recording, Bar};
 use super::restore;
@@ -52,10 +55,28 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
         },
         durability: recording::durability(args.durability),
         max_file: None,
+        keep: args.keep.as_deref().map(keep).transpose()?,
         bring_back: Some(BringBack {
             last_good: args.on_damage == cli::OnDamage::LastGood,
         }),
     })
+}
+
+/// `10m`, `1000` or `1GiB`.
+fn keep(text: &str) -> Result<Keep, CliError> {
+    if let Ok(events) = text.parse() {
+        return Ok(Keep::Events(events));
+    }
+    if text.ends_with(['b', 'B']) {
+        let bytes = parse_bytes(text).map_err(|error| CliError::usage(error.to_string()))?;
+        return Ok(Keep::Bytes(bytes));
+    }
+    let age = parse_duration(text).map_err(|error| {
+        CliError::usage(format!(
+            "--keep takes an age as in 10m, a number of events, or a size as in 1GiB: {error}"
+        ))
+    })?;
+    Ok(Keep::Time(Duration::from_nanos(age)))
 }
 
 /// Follows the recording: what people read on stderr, what a scrape reads.

@@ -78,12 +78,16 @@ const CACHE: u64 = 8 << 20;
 const JOURNAL: u64 = 64 << 20;
 /// Blobs from this size on live outside the tree, so that compactions leave them alone.
 const SEPARATE: u32 = 1024;
+/// A file of blobs is written anew when a quarter of it has been removed.
+const BLOB_FILE: u64 = 16 << 20;
 
 fn options(space: Space) -> KeyspaceCreateOptions {
     let options = KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
     if space == Space::Blob {
         let separation = KvSeparationOptions::default()
             .separation_threshold(SEPARATE)
+            .age_cutoff(1.0)
+            .file_target_size(BLOB_FILE)
             .compression(CompressionType::None);
         return options
             .data_block_compression_policy(CompressionPolicy::disabled())
@@ -205,6 +209,17 @@ impl Db {
         }))
     }
 
+    /// Bytes that were committed and are not in tables yet.
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.engine()
+            .map_or(0, |engine| engine.database.write_buffer_size())
+    }
+
+    /// Gives the space of removed records back to the disk.
+    pub(crate) fn compact(&self) -> Result<(), DbError> {
+        self.engine().ok_or(DbError::ReadOnly)?.compact()
+    }
+
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch {
             engine: self.engine(),
@@ -295,12 +310,7 @@ impl Engine {
     /// only what the tables hold.
     fn close(mut self) -> Result<(), DbError> {
         let synced = self.syncer.take().map_or(Ok(()), Syncer::finish);
-        guard(|| {
-            for space in &self.spaces {
-                space.rotate_memtable()?;
-            }
-            Ok(())
-        })?;
+        self.rotate()?;
         let flushed = self.wait_for_flush();
         let path = self.path.clone();
         drop(self);
@@ -308,6 +318,22 @@ impl Engine {
             files::empty_journals(&path)?;
         }
         synced
+    }
+
+    /// Writes all memtables out, so that the journals can go, and all tables anew.
+    fn compact(&self) -> Result<(), DbError> {
+        self.rotate()?;
+        self.wait_for_flush();
+        guard(|| self.spaces.iter().try_for_each(Keyspace::major_compact))
+    }
+
+    fn rotate(&self) -> Result<(), DbError> {
+        guard(|| {
+            for space in &self.spaces {
+                space.rotate_memtable()?;
+            }
+            Ok(())
+        })
     }
 
     fn wait_for_flush(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Density: how many events of each kind fell into each stretch of time, at several
 //! resolutions, so that a histogram never reads events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::db::{Batch, Db, DbError, Space};
 use crate::encode::{Malformed, Put, Take};
@@ -24,6 +24,24 @@ impl Density {
             let counts = self.open.entry((resolution, bucket)).or_default();
             counts.add(kind, 1);
         }
+    }
+
+    /// Removes the buckets of a session that are none of these.
+    pub(crate) fn remove_others(
+        &self,
+        db: &Db,
+        session: SessionId,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), DbError> {
+        let of = |(resolution, bucket): &(u8, u64)| key::density(session, *resolution, *bucket);
+        let own: HashSet<Vec<u8>> = self.open.keys().map(of).collect();
+        for key in db.keys(Space::Density, &session.0.to_be_bytes()) {
+            let key = key?;
+            if !own.contains(&key) {
+                batch.remove(Space::Density, key);
+            }
+        }
+        Ok(())
     }
 
     /// Writes all buckets; those that time has passed are forgotten afterwards.

@@ -126,6 +126,21 @@ impl Marks {
         slot.put(mark)
     }
 
+    /// Takes away the mark of a session, if it has one.
+    pub(crate) fn forget(&self, session: SessionId) -> Result<(), DbError> {
+        let bytes = match read_at_most(&self.path, SLOT * MAX_SLOTS) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|error| self.io(error))?,
+        };
+        let is_its = |slot| decode(slot).is_some_and(|known| known.session == session);
+        let Some(at) = bytes.chunks(SLOT).position(is_its) else {
+            return Ok(());
+        };
+        let mut slot = self.begin()?;
+        slot.offset = (at * SLOT) as u64;
+        slot.clear()
+    }
+
     /// Replaces the whole file, which appears at once or not at all.
     pub(crate) fn replace(&self, marks: &[Mark]) -> Result<(), DbError> {
         let bytes: Vec<u8> = marks.iter().flat_map(encode).collect();
@@ -137,7 +152,16 @@ impl Marks {
 
 impl MarkSlot {
     pub(crate) fn put(&self, mark: &Mark) -> Result<(), DbError> {
-        let written = self.file.write_all_at(&encode(mark), self.offset);
+        self.write(&encode(mark))
+    }
+
+    /// Says nothing of the session for a while.
+    pub(crate) fn clear(&self) -> Result<(), DbError> {
+        self.write(&[0; SLOT])
+    }
+
+    fn write(&self, slot: &[u8; SLOT]) -> Result<(), DbError> {
+        let written = self.file.write_all_at(slot, self.offset);
         written.map_err(|source| DbError::Io {
             path: self.path.clone(),
             source,

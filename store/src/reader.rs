@@ -386,21 +386,22 @@ impl<'s> SessionReader<'s> {
         Ok(Some(names.join(&b'/')))
     }
 
-    /// The oldest name of a file after `at`, or its last one once it is gone.
+    /// The oldest name of a file after `at`, or its last one once it is gone. Whoever asks
+    /// knows of the file, so one of which nothing is recorded is damage.
     pub(crate) fn place_of(
         &self,
         file: FileId,
         at: Seq,
     ) -> Result<Option<crate::model::Place>, StoreError> {
-        let mut upto = at;
-        while let Some((seq, node)) = self.node_at(file, upto)? {
+        let mut found = Some(self.node_at(file, at)?.ok_or(StoreError::NoNode(file))?);
+        while let Some((seq, node)) = found {
             if let Some(place) = node.links.into_iter().next() {
                 return Ok(Some(place));
             }
             let Some(before) = seq.0.checked_sub(1) else {
                 break;
             };
-            upto = Seq(before);
+            found = self.node_at(file, Seq(before))?;
         }
         Ok(None)
     }

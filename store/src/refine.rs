@@ -19,6 +19,7 @@ const MAX_WAITING: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Candidate {
     session: SessionId,
+    epoch: u32,
     pub(crate) at: VersionRef,
     /// The chain below its base.
     before: Chain,
@@ -31,6 +32,7 @@ pub struct Candidate {
 /// A smaller form of a version.
 #[derive(Clone, Debug)]
 pub struct Refined {
+    epoch: u32,
     pub(crate) at: VersionRef,
     pub(crate) root: Seq,
     pub(crate) version: Version,
@@ -46,6 +48,8 @@ pub struct Refined {
 pub(crate) struct Refinery {
     waiting: VecDeque<Candidate>,
     owners: HashMap<Digest, u32>,
+    /// How often history was given up: what was found before relies on what may be gone.
+    epoch: u32,
 }
 
 impl Refinery {
@@ -79,6 +83,7 @@ impl Refinery {
             if fits && *codec != PatchCodec::Bsdiff && self.waiting.len() < MAX_WAITING {
                 self.waiting.push_back(Candidate {
                     session,
+                    epoch: self.epoch,
                     at,
                     before,
                     root,
@@ -86,6 +91,19 @@ impl Refinery {
                 });
             }
         }
+    }
+
+    /// History was given up.
+    pub(crate) fn restart(&mut self) {
+        *self = Self {
+            epoch: self.epoch + 1,
+            ..Self::default()
+        };
+    }
+
+    /// Whether nothing was given up since this was looked for.
+    pub(crate) const fn is_current(&self, refined: &Refined) -> bool {
+        refined.epoch == self.epoch
     }
 
     /// The oldest candidate up to a committed event.
@@ -145,6 +163,7 @@ impl Store {
         };
         let cost = Chain::cost_of(PatchCodec::Bsdiff);
         Ok(Some(Refined {
+            epoch: candidate.epoch,
             at,
             root: candidate.root,
             extra_cost: cost.saturating_sub(Chain::cost_of(*codec)),

@@ -7,7 +7,7 @@
 use std::io::Read;
 
 use crate::content::{Built, ContentEncoder, ContentError, Encoded, Prepared, Seen, Write};
-use crate::db::Space;
+use crate::db::{Batch, Space};
 use crate::density::Density;
 use crate::encode::{
     BlockBuilder, decode_version, encode_name, encode_node, encode_process, encode_progress,
@@ -22,6 +22,7 @@ use crate::model::{
     Seq, Session, SessionId, Timestamp, Version, VersionRef,
 };
 use crate::pending::{FULL_BATCH, Pending, Spill};
+use crate::prune::Start;
 use crate::refine::{Candidate, Refined};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -314,6 +315,46 @@ impl<'s> SessionWriter<'s> {
         Ok(())
     }
 
+    /// Leaves nothing pending.
+    pub(crate) fn commit_all(&mut self) -> Result<(), StoreError> {
+        self.commit()?;
+        self.pending.commit()
+    }
+
+    pub(crate) const fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// The session that it writes.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Goes on after `batch` has given up what came before a new start. Nothing may be pending.
+    pub(crate) fn restart(
+        &mut self,
+        start: &Start,
+        mut density: Density,
+        mut batch: Batch<'_>,
+    ) -> Result<(), StoreError> {
+        density.flush(self.session, self.progress.last_time, &mut batch);
+        // A crash between the two leaves a session without a mark, and not one that lacks
+        // what its mark counts.
+        self.slot.clear()?;
+        batch.commit()?;
+        self.progress.counts = start.progress.counts.clone();
+        self.baseline = start.baseline;
+        self.density = density;
+        self.pending.refinery.restart();
+        let session = self.session;
+        self.contents.restart(|at| {
+            let key = key::file_at(session, at.file, at.seq);
+            !start.drops(Space::Version, &key)
+        });
+        self.mark(false)
+    }
+
     /// Whether events wait for a commit.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
@@ -518,6 +559,9 @@ impl<'s> SessionWriter<'s> {
 
     /// Replaces the form of a version by a smaller one of the same content.
     pub fn apply(&mut self, refined: Refined) {
+        if !self.pending.refinery.is_current(&refined) {
+            return;
+        }
         let key = key::file_at(self.session, refined.at.file, refined.at.seq);
         let value = encode_version(&refined.version);
         let batch = &mut self.pending.batch;

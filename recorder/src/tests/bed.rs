@@ -62,6 +62,7 @@ impl Bed {
         let process = host::command(1, &["test".into()]);
         let root = self.root();
         let run = Run {
+            keep: None,
             source: &mut *source,
             progress: &Quiet,
             wait: &mut || {

@@ -261,7 +261,8 @@ fn footer(reader: &SessionReader<'_>, told: &Told) -> String {
         events
     };
     let provenance = trace::provenance(reader.session().backend);
-    format!("{shown}, {}, {provenance}", trace::gaps(reader))
+    let earlier = trace::given_up(reader).map_or_else(String::new, |text| format!(", {text}"));
+    format!("{shown}, {}, {provenance}{earlier}", trace::gaps(reader))
 }
 
 #[cfg(test)]

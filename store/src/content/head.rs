@@ -154,6 +154,15 @@ impl ContentEncoder {
         self.stamps
     }
 
+    /// History was given up: forgets the files whose last version went with it, and what was
+    /// kept of versions between.
+    pub(crate) fn restart(&mut self, stays: impl Fn(VersionRef) -> bool) {
+        self.heads.retain(|_, head| stays(head.at));
+        for head in self.heads.values_mut() {
+            head.burst = None;
+        }
+    }
+
     /// Remembers that a content was recorded as that of `file` at `seq`.
     pub(crate) fn settle(
         &mut self,

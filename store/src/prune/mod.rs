@@ -7,11 +7,10 @@ mod rebuild;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-
-pub(crate) use rebuild::clear;
 
 use crate::db::Space;
 use crate::error::StoreError;
@@ -19,7 +18,8 @@ use crate::key;
 use crate::meter::Meter;
 use crate::model::{Digest, Seq, SessionId, Timestamp};
 use crate::store::Store;
-use start::Start;
+pub(crate) use rebuild::clear;
+pub(crate) use start::Start;
 
 /// What is to be given up.
 #[derive(Clone, Debug, Default)]

@@ -50,7 +50,7 @@ pub(super) fn run(
     Ok(())
 }
 
-fn io_error(path: &Path, source: io::Error) -> StoreError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> StoreError {
     let path = path.to_owned();
     StoreError::Db(DbError::Io { path, source })
 }
@@ -73,7 +73,11 @@ pub(crate) fn disk_usage(dir: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        let data = entry.metadata()?;
+        let data = match entry.metadata() {
+            // A recorder that is at work replaces its tables.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            data => data?,
+        };
         bytes += if data.is_dir() {
             disk_usage(&entry.path())?
         } else {
@@ -174,5 +178,6 @@ fn begin(
     start::density(&reader, start, |density, now| {
         density.flush(session, now, &mut copy.batch);
         Ok(copy.flush_if_full()?)
-    })
+    })?;
+    Ok(())
 }

@@ -19,18 +19,18 @@ use crate::writer::extend_chain;
 
 /// What a session is to start with.
 #[derive(Debug)]
-pub(super) struct Start {
-    pub(super) base: Base,
+pub(crate) struct Start {
+    pub(crate) base: Base,
     /// As it is then.
-    pub(super) progress: Progress,
+    pub(crate) progress: Progress,
     /// Names and versions at or before the start that stay.
-    pub(super) baseline: u64,
+    pub(crate) baseline: u64,
     dropped: HashSet<(Space, Vec<u8>)>,
 }
 
 impl Start {
     /// Whether a record goes.
-    pub(super) fn drops(&self, space: Space, key: &[u8]) -> bool {
+    pub(crate) fn drops(&self, space: Space, key: &[u8]) -> bool {
         match space {
             Space::Event => key::event_seq(key).is_ok_and(|seq| seq <= self.base.seq),
             Space::Density => true,
@@ -311,12 +311,12 @@ fn bring_back(
     Ok(())
 }
 
-/// The histogram of what is left.
+/// The histogram of what is left. `flush` is called on the way, with the time it is for.
 pub(super) fn density(
     reader: &SessionReader<'_>,
     start: &Start,
     mut flush: impl FnMut(&mut Density, Timestamp) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+) -> Result<Density, StoreError> {
     let mut density = Density::default();
     let mut last = Timestamp::default();
     for (number, event) in
@@ -329,5 +329,6 @@ pub(super) fn density(
             flush(&mut density, last)?;
         }
     }
-    flush(&mut density, last)
+    flush(&mut density, last)?;
+    Ok(density)
 }

@@ -131,6 +131,15 @@ fn change(writer: &mut SessionWriter<'_>, number: u64, salt: u64) {
 }
 
 fn record(path: &Path, salt: u64) -> SessionId {
+    record_and(path, salt, |_, _| {})
+}
+
+/// Records, and lets `between` have the writer after every event.
+fn record_and(
+    path: &Path,
+    salt: u64,
+    mut between: impl FnMut(&mut SessionWriter<'_>, u64),
+) -> SessionId {
     let store = Store::create(path, "test").unwrap();
     let id = store.next_session().unwrap();
     let mut writer = store.begin(&session(id)).unwrap();
@@ -145,6 +154,7 @@ fn record(path: &Path, salt: u64) -> SessionId {
         if number % 10 == 9 {
             writer.commit().unwrap();
         }
+        between(&mut writer, number);
     }
     let seal = Seal {
         end: Timestamp(EVENTS * 1_000_000),
@@ -276,4 +286,77 @@ fn a_session_that_starts_later_is_the_same_from_there_on() {
         assert!(left < blobs, "{left} blobs after {blobs}");
         blobs = left;
     }
+}
+
+#[test]
+fn history_that_is_given_up_while_recording_changes_nothing_that_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, path) = (dir.path().join("whole"), dir.path().join("state"));
+    let id = record(&whole, 5);
+    let mut last = 0;
+    let same = record_and(&path, 5, |writer, number| {
+        if number % 37 == 36 {
+            let gone = writer.give_up(Seq(number - 20)).unwrap();
+            assert!(gone > 0);
+            last += gone;
+        }
+        // As a recorder does, with what was looked for before.
+        if let Some(candidate) = writer.candidate()
+            && let Some(refined) = writer.store().refine(&candidate).unwrap()
+        {
+            writer.apply(refined);
+        }
+    });
+    assert_eq!(same, id);
+    let (whole, store) = (
+        Store::open(&whole, "test").unwrap(),
+        Store::open(&path, "test").unwrap(),
+    );
+    let report = verify(&store, None, &()).unwrap();
+    assert_eq!(report.findings, []);
+    let reader = store.session(Some(id)).unwrap();
+    assert_eq!(reader.start(), Seq(last));
+    assert!(last >= EVENTS - 60, "{last}");
+    assert_eq!(reader.progress().counts.total(), EVENTS - last);
+    assert_eq!(states(&store, id, last), states(&whole, id, last));
+    assert_eq!(paths(&store, id, last + 1), paths(&whole, id, last + 1));
+    let density = |store: &Store| {
+        let reader = store.session(Some(id)).unwrap();
+        let (from, to) = (Timestamp((last + 10) * 1_000_000), Timestamp(u64::MAX));
+        let buckets = reader.density(0, from, to).map(Result::unwrap);
+        // What was given up may have shared the first bucket.
+        buckets.skip(1).collect::<Vec<_>>()
+    };
+    assert_eq!(density(&store), density(&whole));
+    let blobs = verify(&whole, None, &()).unwrap().blobs;
+    assert!(report.blobs < blobs / 2, "{} of {blobs}", report.blobs);
+    let rest = plan(&store, &Request::default(), &()).unwrap();
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[test]
+fn the_space_of_what_was_given_up_returns_to_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let first = record(&path, 1);
+    let store = Store::own(&path, "test").unwrap();
+    let mut writer = store.begin(&session(SessionId(2))).unwrap();
+    let mut most = 0;
+    for number in 0..40 * EVENTS {
+        change(&mut writer, number % 40, number / 40);
+        if number % 2000 == 1999 {
+            writer.give_up(Seq(number - 200)).unwrap();
+            store.remove_session(first).unwrap();
+            store.reclaim().unwrap();
+            most = most.max(store.weight().unwrap());
+        }
+    }
+    writer.commit().unwrap();
+    // Some 30 MB went through it.
+    assert!(most < 4 << 20, "{most} bytes");
+    assert!(store.session(Some(first)).is_err());
+    drop(writer);
+    store.close().unwrap();
+    let store = Store::open(&path, "test").unwrap();
+    assert_eq!(verify(&store, None, &()).unwrap().findings, []);
 }

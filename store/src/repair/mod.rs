@@ -19,7 +19,7 @@ use crate::loss;
 use crate::marks::{Known, Mark, Marks};
 use crate::model::{Seq, SessionId};
 use crate::statedir::{PATIENCE, StateDir};
-pub(crate) use session::{gap_event, put_block};
+pub(crate) use session::{gap_event, put_block, remove};
 
 /// What was done to a trace.
 #[derive(Clone, Debug, Default)]

@@ -222,7 +222,7 @@ impl<'d> Writing<'d> {
 }
 
 /// Everything of a session.
-pub(super) fn remove(db: &Db, session: SessionId) -> Result<(), StoreError> {
+pub(crate) fn remove(db: &Db, session: SessionId) -> Result<(), StoreError> {
     let mut writing = Writing::new(db);
     for space in Space::OF_SESSIONS {
         for key in db.keys(space, &session.0.to_be_bytes()) {
