@@ -17,17 +17,19 @@ mod side;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diffkeeper_store::model::{
     Backend, Digest, ExitStatus, FileId, Kind, Node, NodeIdent, Op, Place, Process, ProcessId,
-    Provenance, Root, Seal, Seq, Session, Timestamp, UnixTime,
+    Provenance, Root, Seal, Seq, Session, SessionId, Timestamp, UnixTime,
 };
 use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, Record, Seen, SessionWriter, Store};
 use diffkeeper_viewer::Options;
 use diffkeeper_viewer::app::Begin;
 use diffkeeper_viewer::harness::{Harness, with};
+use diffkeeper_viewer::source::Source;
 
 const SEEN: Seen = Seen {
     mtime: UnixTime { sec: 7, nsec: 0 },
@@ -186,11 +188,15 @@ impl Read for Text {
     }
 }
 
+fn source(dir: &Path) -> Source {
+    let store = Store::open(&dir.join("trace"), "bench").unwrap();
+    Source::new(Arc::new(store), SessionId(1))
+}
+
 fn look(dir: &Path) {
     let begin = Instant::now();
-    let store = Store::open(&dir.join("trace"), "bench").unwrap();
-    let reader = store.session(None).unwrap();
-    with(&reader, SCREEN, Options::default(), |harness| {
+    let source = source(dir);
+    with(&source, SCREEN, Options::default(), |harness| {
         assert!(harness.settle());
         harness.draw();
         println!(
@@ -200,6 +206,12 @@ fn look(dir: &Path) {
         keys(harness);
         filter(harness);
         println!("peak memory                  {:>9.1} MB", peak());
+        let screen = harness.screen();
+        let title = screen
+            .lines()
+            .find_map(|line| line.split(" events ").nth(1));
+        let events = title.and_then(|title| title.split(' ').next());
+        println!("events                       {:>9}", events.unwrap_or("?"));
     })
     .unwrap();
 }
@@ -248,7 +260,8 @@ fn filter(harness: &mut Harness<'_>) {
         harness.take_answers();
         let screen = harness.screen();
         frames.push(ms(frame.elapsed()));
-        if first.is_none() && screen.contains("dir0001/") && screen.contains("% searched") {
+        // The number of matches in the title of the list.
+        if first.is_none() && screen.contains(" of ") && !screen.contains("events 0 of") {
             first = Some(ms(begin.elapsed()));
         }
         if !screen.contains("% searched") {
@@ -279,10 +292,8 @@ fn filter(harness: &mut Harness<'_>) {
 
 /// Long contents under the cursor.
 fn long(dir: &Path) {
-    let store = Store::open(&dir.join("trace"), "bench").unwrap();
-    let reader = store.session(None).unwrap();
+    let source = source(dir);
     for name in ["long.log", "line.json"] {
-        let file = reader.find(name.as_bytes(), Seq(1)).unwrap().unwrap();
         let begin = Begin {
             at: Some(Seq(1)),
             ..Begin::default()
@@ -291,12 +302,11 @@ fn long(dir: &Path) {
             begin,
             ..Options::default()
         };
-        with(&reader, SCREEN, options, |harness| {
+        with(&source, SCREEN, options, |harness| {
             assert!(harness.settle());
             harness.keys(&["g"]);
             harness.text(name);
             assert!(harness.settle());
-            let _ = file;
             let begin = Instant::now();
             harness.keys(&["enter"]);
             let mut frames = Vec::new();

@@ -10,7 +10,8 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,12 +31,17 @@ struct Terminal {
 impl Terminal {
     /// `None`, said aloud, where there is no tmux.
     fn new() -> Option<Self> {
+        let terminal = Self::without_trace()?;
+        record(&terminal.env.state(), Backend::Fentry);
+        Some(terminal)
+    }
+
+    fn without_trace() -> Option<Self> {
         if let Some(program) = missing(&["tmux", "sh"]) {
             skip(&format!("no {program}"));
             return None;
         }
         let env = Env::new();
-        record(&env.state(), Backend::Fentry);
         let socket = env.base().join("tmux").to_str().unwrap().to_owned();
         let terminal = Self { env, socket };
         let size = ["-x", "120", "-y", "40"];
@@ -89,6 +95,16 @@ impl Terminal {
         }
     }
 
+    /// Closes what shows a text; a key that comes too soon after would be one with Alt.
+    fn escape(&self, shown: &str) {
+        self.keys(&["Escape"]);
+        let begin = Instant::now();
+        while self.screen().contains(shown) {
+            assert!(begin.elapsed() < PATIENCE, "still {shown:?}");
+            sleep(Duration::from_millis(30));
+        }
+    }
+
     fn keys(&self, keys: &[&str]) {
         for key in keys {
             self.done(&["send-keys", key]);
@@ -113,8 +129,13 @@ impl Terminal {
     /// The shell is back, echoes, and breaks lines as it should.
     fn assert_restored(&self) {
         // What is typed before the shell reads again is lost with the modes that it sets.
-        self.expect(&["ready$"]);
+        let prompts = |screen: &str| screen.matches("ready$").count();
+        let before = prompts(&self.expect(&["ready$"]));
         self.keys(&["Enter"]);
+        let begin = Instant::now();
+        while prompts(&self.screen()) <= before && begin.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(30));
+        }
         self.text("printf 'a\\nb\\n'; stty -a | grep -o ' -\\?echo '; echo over-$?");
         self.keys(&["Enter"]);
         let screen = self.expect(&["\na\nb\n", "over-0"]);
@@ -148,7 +169,7 @@ fn a_session_is_scrubbed_and_left() {
     terminal.expect(&["#3/"]);
     terminal.keys(&["?"]);
     terminal.expect(&["keys", "previous event"]);
-    terminal.keys(&["Escape"]);
+    terminal.escape("previous event");
     terminal.keys(&["q"]);
     terminal.expect(&["ready$", "--at=#3"]);
     terminal.assert_restored();
@@ -166,7 +187,7 @@ fn filters_and_searches_are_typed() {
     terminal.expect(&[" of "]);
     terminal.text("f size>");
     terminal.expect(&["at byte"]);
-    terminal.keys(&["Escape", "Escape"]);
+    terminal.escape("at byte");
     terminal.text("/no such thing");
     terminal.keys(&["Enter"]);
     terminal.expect(&["no further match"]);
@@ -188,10 +209,11 @@ fn an_export_can_be_made_and_made_again() {
     terminal.keys(&["Enter"]);
     terminal.expect(&["exported", "the same again"]);
     assert!(std::fs::read_dir(&out).unwrap().next().is_some());
-    terminal.keys(&["Escape"]);
+    terminal.escape("the same again");
     terminal.keys(&["y", "v"]);
     terminal.expect(&["copied: this view", "diffkeeper tui --state-dir"]);
-    terminal.keys(&["Escape", "q"]);
+    terminal.escape("copied: this view");
+    terminal.keys(&["q"]);
     terminal.assert_restored();
     let again = terminal.env.export("latest");
     common::assert_tree_equal(&out, &again);
@@ -255,6 +277,92 @@ fn the_shell_can_be_gone_back_to() {
     terminal.expect(&["#3/", "[inline]"]);
     terminal.keys(&["q"]);
     terminal.assert_restored();
+}
+
+/// A recording that goes on as it is told to.
+struct Slow {
+    recorder: Child,
+    base: PathBuf,
+}
+
+impl Slow {
+    fn start(env: &Env) -> Self {
+        let wait = |name: &str| {
+            let file = env.base().join(name);
+            format!("until [ -e {} ]; do sleep 0.1; done", file.display())
+        };
+        let (go, end) = (wait("go"), wait("end"));
+        let script = format!("echo early > early.txt; {go}; echo late > late.txt; {end}; exit 3");
+        let mut command = env.recording();
+        command.args(["sh", "-c", &script]);
+        let quiet = || std::process::Stdio::null();
+        let recorder = command.stdin(quiet()).stdout(quiet()).stderr(quiet());
+        Self {
+            recorder: recorder.spawn().unwrap(),
+            base: env.base().to_owned(),
+        }
+    }
+
+    fn tell(&self, name: &str) {
+        std::fs::write(self.base.join(name), "").unwrap();
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.tell("go");
+        self.tell("end");
+        let _ = self.recorder.wait();
+    }
+}
+
+#[test]
+fn a_session_is_followed_while_it_is_recorded() {
+    let Some(terminal) = Terminal::without_trace() else {
+        return;
+    };
+    let slow = Slow::start(&terminal.env);
+    wait_for(&terminal.env.state());
+    terminal.open("");
+    terminal.expect(&["live: recording", "early.txt"]);
+    assert!(!terminal.screen().contains("late.txt"));
+    slow.tell("go");
+    terminal.expect(&["live: recording", "late.txt"]);
+    slow.tell("end");
+    terminal.expect(&["the recording has ended: exit 3"]);
+    // It is an ordinary trace now.
+    terminal.keys(&["0"]);
+    let screen = terminal.expect(&["#0/", "exit 3"]);
+    assert!(!screen.contains("live"), "{screen}");
+    terminal.keys(&["q"]);
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_recorder_that_is_killed_is_told() {
+    let Some(terminal) = Terminal::without_trace() else {
+        return;
+    };
+    let mut slow = Slow::start(&terminal.env);
+    wait_for(&terminal.env.state());
+    terminal.open("");
+    terminal.expect(&["live: recording", "early.txt"]);
+    slow.recorder.kill().unwrap();
+    slow.recorder.wait().unwrap();
+    terminal.expect(&["the recorder died"]);
+    terminal.keys(&["0"]);
+    terminal.expect(&["#0/", "not finished"]);
+    terminal.keys(&["q"]);
+    terminal.assert_restored();
+}
+
+/// Waits for a recorder that serves its trace.
+fn wait_for(state: &Path) {
+    let begin = Instant::now();
+    while !state.join("live/socket").exists() {
+        assert!(begin.elapsed() < PATIENCE, "no recorder");
+        sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use diffkeeper_store::SessionReader;
+use diffkeeper_store::{SessionReader, Store, StoreError};
 use diffkeeper_viewer::app::Begin;
 use diffkeeper_viewer::keymap::Keymap;
+use diffkeeper_viewer::source::Source;
 use diffkeeper_viewer::theme::{Depth, Theme};
 use diffkeeper_viewer::{Options, marks};
 
@@ -17,6 +20,8 @@ use crate::trace;
 
 /// The file in a state directory that keeps marks.
 const MARKS: &str = "viewer-marks";
+/// How long a look is put off for a recorder that is just starting.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the command. The view that was left is printed as a command line, so that it can
 /// be gone back to, or passed on.
@@ -33,8 +38,11 @@ pub(crate) fn run(args: &cli::Tui, config: &Config) -> Result<ExitCode, CliError
     config::filter(args.filter.as_deref())?;
     let (keymap, theme) = look(args, config)?;
     let store = trace::open(config, "tui").map_err(say_if_recording)?;
+    let store = Arc::new(begun(store, config)?);
     let reader = trace::session(&store, args.session)?;
-    trace::warn_if_unsealed(&reader);
+    if !reader.is_live() {
+        trace::warn_if_unsealed(&reader);
+    }
     let marks = config.state_dir.join(MARKS);
     let options = Options {
         program: program(args, config),
@@ -42,8 +50,12 @@ pub(crate) fn run(args: &cli::Tui, config: &Config) -> Result<ExitCode, CliError
         keymap,
         theme,
         marks: Some(marks),
+        follow: Some(config.state_dir.clone()),
     };
-    let ended = diffkeeper_viewer::run(&reader, options)?;
+    let source = Source::new(store.clone(), reader.session().id);
+    drop(reader);
+    drop(store);
+    let ended = diffkeeper_viewer::run(&source, options)?;
     note(config, &ended.command_line);
     Ok(match ended.signal {
         None => ExitCode::SUCCESS,
@@ -51,7 +63,16 @@ pub(crate) fn run(args: &cli::Tui, config: &Config) -> Result<ExitCode, CliError
     })
 }
 
-/// A recorder holds its trace alone until it ends.
+/// Waits for the first session of a recorder that is just starting.
+fn begun(mut store: Store, config: &Config) -> Result<Store, CliError> {
+    while store.is_live() && matches!(store.session(None), Err(StoreError::Empty)) {
+        std::thread::sleep(PAUSE);
+        store = trace::open(config, "tui").map_err(say_if_recording)?;
+    }
+    Ok(store)
+}
+
+/// Not every recorder can be asked: it may serve no more readers, or another user.
 fn say_if_recording(error: CliError) -> CliError {
     if error.message.contains("a running recorder") {
         return error.hint("the trace is being recorded; it can be looked at once that has ended");

@@ -14,12 +14,11 @@ use diffkeeper_viewer::{Options, run};
 
 fn main() {
     let sample = common::sample();
-    let reader = sample.store.session(None).unwrap();
     let options = Options {
         program: [&b"diffkeeper"[..], b"tui"].map(<[u8]>::to_vec).into(),
         theme: Theme::from_env(|name| std::env::var(name).ok()),
         ..Options::default()
     };
-    let ended = run(&reader, options).unwrap();
+    let ended = run(&sample.source(), options).unwrap();
     println!("{}", ended.command_line);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use diffkeeper_store::filter::Filter;
 use diffkeeper_store::model::{FileId, OpKind, ProcessId, Seq, Timestamp, TracePath};
 
+use crate::facts::Facts;
 use crate::page::{Page, PageAsk};
 use crate::sign::Sign;
 
@@ -81,6 +82,9 @@ pub enum Answer {
     Exported(Result<String, String>),
     /// The bytes, or why there are none.
     Fetched(FetchAsk, Result<Vec<u8>, String>),
+    /// A trace that is being recorded has grown, or has come to its end; or why nothing is
+    /// heard of it any more.
+    Grown(Result<Box<Facts>, String>),
     /// Something went wrong with a question; one line.
     Failed(String),
 }
@@ -193,8 +197,12 @@ pub struct ScanAsk {
     pub id: u64,
     /// The filter.
     pub filter: Arc<Filter>,
+    /// The first event that is asked about.
+    pub from: Seq,
     /// Where to begin.
     pub near: Seq,
+    /// Contents before `from` that could not be searched.
+    pub unsearched: u64,
 }
 
 /// A place in time that is looked for.

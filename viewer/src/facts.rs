@@ -9,7 +9,7 @@ use diffkeeper_store::when::SessionSpan;
 use crate::words::shell_word;
 
 /// Facts that do not change while one looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Its number.
     pub session: u32,
@@ -18,6 +18,8 @@ pub struct Facts {
     /// How it ended, and whether that was a failure; `None` if the recorder did not
     /// come to an end.
     pub outcome: Option<(String, bool)>,
+    /// Whether it is being recorded.
+    pub live: bool,
     /// Its length.
     pub end: Timestamp,
     /// The first state there is: before it, the beginning was given up.
@@ -49,6 +51,7 @@ impl Facts {
                 ExitStatus::Code(code) => (format!("exit {code}"), code != 0),
                 ExitStatus::Signal(signal) => (format!("signal {signal}"), true),
             }),
+            live: reader.is_live(),
             end: reader.end(),
             start: (
                 reader.start(),

@@ -5,16 +5,15 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use diffkeeper_store::SessionReader;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::app::{App, Effect, Input};
-use crate::facts::Facts;
 use crate::input::input;
 use crate::keymap::{Key, Keymap};
 use crate::run::Options;
+use crate::source::Source;
 use crate::theme::Theme;
 use crate::view;
 use crate::worker::{Closing, Workers};
@@ -37,9 +36,9 @@ pub struct Harness<'w> {
 /// Opens a session on a screen of `(columns, rows)` and drives it.
 ///
 /// # Errors
-/// Threads that cannot be started.
+/// Threads that cannot be started; a trace that fails at once.
 pub fn with<T>(
-    reader: &SessionReader<'_>,
+    source: &Source,
     size: (u16, u16),
     options: Options,
     drive: impl FnOnce(&mut Harness<'_>) -> T,
@@ -54,22 +53,26 @@ pub fn with<T>(
     std::thread::scope(|scope| {
         // A test that fails must end too.
         let _closing = Closing(&workers);
-        workers.start(scope, reader, &deliver).map(|_| {
-            let keymap = Arc::new(options.keymap);
-            let facts = Facts::of(reader, options.program);
-            let (app, effects) = App::new(facts, keymap.clone(), size, options.begin);
-            let mut harness = Harness {
-                app,
-                theme: options.theme,
-                keymap,
-                workers: &workers,
-                answers,
-                buffer: Buffer::empty(Rect::new(0, 0, size.0, size.1)),
-                copied: None,
-            };
-            harness.perform(effects);
-            drive(&mut harness)
-        })
+        workers.start(scope, source, &deliver)?;
+        if let Some(state_dir) = options.follow {
+            workers.follow(scope, source, state_dir, &deliver)?;
+        }
+        let keymap = Arc::new(options.keymap);
+        let facts = source
+            .facts(options.program)
+            .map_err(std::io::Error::other)?;
+        let (app, effects) = App::new(facts, keymap.clone(), size, options.begin);
+        let mut harness = Harness {
+            app,
+            theme: options.theme,
+            keymap,
+            workers: &workers,
+            answers,
+            buffer: Buffer::empty(Rect::new(0, 0, size.0, size.1)),
+            copied: None,
+        };
+        harness.perform(effects);
+        Ok(drive(&mut harness))
     })
 }
 
@@ -133,6 +136,18 @@ impl Harness<'_> {
                 Err(_) if idle => return true,
                 Err(_) => {}
             }
+        }
+        false
+    }
+
+    /// Waits until a text is on the screen, and all is at rest; whether it came to that.
+    pub fn expect(&mut self, text: &str) -> bool {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if self.settle() && self.screen().contains(text) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         false
     }

@@ -128,6 +128,11 @@ impl Order {
         }
     }
 
+    /// The session has other ends.
+    pub const fn reach(&mut self, start: Seq, last: Seq) {
+        (self.start, self.last) = (start, last);
+    }
+
     /// More of them; see [`Matches::add`].
     pub fn add(&mut self, first: usize, words: &[u64]) {
         if let Some(matches) = &mut self.matches {

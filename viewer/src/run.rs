@@ -8,7 +8,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use diffkeeper_store::SessionReader;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::crossterm::event::{self, Event};
@@ -21,6 +20,7 @@ use crate::input::input;
 use crate::keymap::Keymap;
 use crate::marks;
 use crate::open;
+use crate::source::Source;
 use crate::terminal::{self, Guard};
 use crate::theme::Theme;
 use crate::view;
@@ -44,6 +44,8 @@ pub struct Options {
     pub theme: Theme,
     /// Where marks are kept, if they can be.
     pub marks: Option<PathBuf>,
+    /// The state directory, where it is to be followed while it is being recorded.
+    pub follow: Option<PathBuf>,
 }
 
 /// How it ended.
@@ -67,8 +69,8 @@ enum Message {
 /// Shows a session until the user has seen enough.
 ///
 /// # Errors
-/// No terminal, or one that fails.
-pub fn run(reader: &SessionReader<'_>, options: Options) -> io::Result<Ended> {
+/// No terminal, or one that fails; a trace that fails at once.
+pub fn run(source: &Source, options: Options) -> io::Result<Ended> {
     let (sender, receiver) = mpsc::channel();
     let workers = Workers::default();
     let answers = Mutex::new(sender.clone());
@@ -79,7 +81,10 @@ pub fn run(reader: &SessionReader<'_>, options: Options) -> io::Result<Ended> {
     };
     std::thread::scope(|scope| {
         let _closing = Closing(&workers);
-        let threads = workers.start(scope, reader, &deliver)?;
+        let threads = workers.start(scope, source, &deliver)?;
+        if let Some(state_dir) = options.follow {
+            workers.follow(scope, source, state_dir, &deliver)?;
+        }
         let guard = Guard::take()?;
         let keys = Keys::start(&sender)?;
         watch_signals(&sender)?;
@@ -88,10 +93,10 @@ pub fn run(reader: &SessionReader<'_>, options: Options) -> io::Result<Ended> {
             workers: &workers,
             theme: options.theme,
             marks: options.marks,
-            session: reader.session().id.0,
+            session: source.session().0,
             keys,
         };
-        let facts = Facts::of(reader, options.program);
+        let facts = source.facts(options.program).map_err(io::Error::other)?;
         let keymap = Arc::new(options.keymap);
         let watch = || {
             threads

@@ -4,11 +4,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Pen, named, node, place, seal, session};
 use diffkeeper_store::Store;
-use diffkeeper_store::model::{FileId, Kind, Op, Process, ProcessId, Stream, Timestamp};
+use diffkeeper_store::model::{FileId, Kind, Op, Process, ProcessId, SessionId, Stream, Timestamp};
 use diffkeeper_viewer::Options;
 use diffkeeper_viewer::harness::{Harness, with};
+use diffkeeper_viewer::source::Source;
 
 /// How many names and contents.
 const COUNT: u64 = 1000;
@@ -121,8 +124,8 @@ fn no_byte_that_a_terminal_obeys_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(&dir.path().join("trace"), "test").unwrap();
     record(&store);
-    let reader = store.session(None).unwrap();
-    with(&reader, (160, 50), Options::default(), |harness| {
+    let source = Source::new(Arc::new(store), SessionId(1));
+    with(&source, (160, 50), Options::default(), |harness| {
         check(harness);
         for key in [
             "tab", "d", "d", "d", "d", "tab", "enter", "v", "end", "p", "y", "v", "esc", "y", "c",

@@ -39,6 +39,7 @@ fn no_sequence_of_inputs_panics() {
     let sample = sample();
     let reader = sample.store.session(None).unwrap();
     let last = reader.progress().last_seq;
+    let source = sample.source();
     let cases = std::env::var("DIFFKEEPER_TEST_KEYS").ok();
     let cases = cases.and_then(|text| text.parse().ok()).unwrap_or(48);
     let mut runner = TestRunner::new(Config {
@@ -49,7 +50,7 @@ fn no_sequence_of_inputs_panics() {
     let sequences = proptest::collection::vec((inputs(), any::<bool>()), 1..80);
     runner
         .run(&sequences, |sequence| {
-            with(&reader, (120, 40), Options::default(), |harness| {
+            with(&source, (120, 40), Options::default(), |harness| {
                 for (input, settles) in sequence {
                     if is_harmful(&input) {
                         continue;

@@ -29,9 +29,9 @@ fn options(at: Option<u64>) -> Options {
 /// Takes a picture at each size after the keys were pressed.
 fn pictures(name: &str, at: Option<u64>, drive: impl Fn(&mut Harness<'_>)) {
     let sample = sample();
-    let reader = sample.store.session(None).unwrap();
+    let source = sample.source();
     for (width, height) in SIZES {
-        let screen = with(&reader, (width, height), options(at), |harness| {
+        let screen = with(&source, (width, height), options(at), |harness| {
             assert!(harness.settle());
             drive(harness);
             assert!(harness.settle());
@@ -148,8 +148,8 @@ fn every_way_to_find() {
 #[test]
 fn too_small_and_back() {
     let sample = sample();
-    let reader = sample.store.session(None).unwrap();
-    with(&reader, (120, 40), options(CULPRIT), |harness| {
+    let source = sample.source();
+    with(&source, (120, 40), options(CULPRIT), |harness| {
         assert!(harness.settle());
         let before = harness.screen();
         harness.input(Input::Resize(30, 5));
@@ -165,8 +165,8 @@ fn too_small_and_back() {
 #[test]
 fn ascii_and_no_colours() {
     let sample = sample();
-    let reader = sample.store.session(None).unwrap();
-    with(&reader, (120, 40), options(CULPRIT), |harness| {
+    let source = sample.source();
+    with(&source, (120, 40), options(CULPRIT), |harness| {
         assert!(harness.settle());
         harness.set_theme(Theme {
             depth: Depth::None,

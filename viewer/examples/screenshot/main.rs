@@ -25,7 +25,7 @@ fn main() {
     let dir = std::env::args_os().nth(1).map(PathBuf::from);
     let dir = dir.unwrap_or_else(|| PathBuf::from("docs/images"));
     let sample = common::sample();
-    let reader = sample.store.session(None).unwrap();
+    let source = sample.source();
     for (name, size, light, keys) in [
         ("tui", (130, 36), false, &["enter"][..]),
         ("tui-side", (130, 36), true, &["p", "tab", "tab", "d"]),
@@ -44,7 +44,7 @@ fn main() {
             },
             ..Options::default()
         };
-        let picture = with(&reader, size, options, |harness| {
+        let picture = with(&source, size, options, |harness| {
             for key in keys {
                 harness.settle();
                 harness.keys(&[key]);

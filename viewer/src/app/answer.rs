@@ -42,6 +42,9 @@ impl App {
                 self.filtering.finished |= finished;
                 self.filtering.unsearched = unsearched;
                 self.settle_list();
+                if finished && self.filtering.done < self.facts.last_seq.0 {
+                    effects.extend(self.scan_on());
+                }
             }
             Answer::Found(ask, found) => self.found(&ask, found),
             Answer::Processes(census) => self.processes.census = Some(Arc::new(census)),
@@ -60,6 +63,8 @@ impl App {
             Answer::Exported(Ok(told)) => self.exported(&told),
             Answer::Exported(Err(why)) => self.complain(format!("not exported: {why}")),
             Answer::Fetched(ask, bytes) => self.fetched(ask, bytes, effects),
+            Answer::Grown(Ok(facts)) => self.grown(*facts, effects),
+            Answer::Grown(Err(why)) => self.lost_sight(&why),
             Answer::Failed(why) => {
                 self.seeking = None;
                 self.complain(why);

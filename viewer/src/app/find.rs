@@ -46,7 +46,32 @@ impl App {
             self.offset = self.height(Pane::Events) / 2;
         }
         // Also where nothing is to be found out: it stops the scan at work.
-        vec![Effect::Ask(Request::Scan(ScanAsk { id, filter, near }))]
+        vec![Effect::Ask(Request::Scan(ScanAsk {
+            id,
+            filter,
+            from: Seq(0),
+            near,
+            unsearched: 0,
+        }))]
+    }
+
+    /// Asks about the events that came after those the filter was asked about; about all
+    /// where that has not come to its end.
+    pub(super) fn scan_on(&mut self) -> Option<Effect> {
+        let filtering = &mut self.filtering;
+        if filtering.filter.is_empty() {
+            return None;
+        }
+        if !filtering.finished {
+            (filtering.done, filtering.unsearched) = (0, 0);
+        }
+        Some(Effect::Ask(Request::Scan(ScanAsk {
+            id: filtering.id,
+            filter: filtering.filter.clone(),
+            from: Seq(filtering.done).next(),
+            near: self.cursor,
+            unsearched: filtering.unsearched,
+        })))
     }
 
     /// The cursor's row keeps its place while matches come in, unless there are too few

@@ -5,6 +5,7 @@ mod answer;
 mod browse;
 mod content;
 mod find;
+mod grow;
 mod leave;
 mod mouse;
 mod refresh;
@@ -107,7 +108,8 @@ struct Asked {
     changes: Option<(Seq, Seq)>,
     density: Option<DensityAsk>,
     rows: Vec<Seq>,
-    processes: bool,
+    /// The last event of the session when the processes were asked for.
+    processes: Option<Seq>,
 }
 
 /// Playing.
@@ -284,7 +286,8 @@ impl App {
             effects.extend(app.set_filter(&begin.filter));
         }
         app.centre();
-        if begin.at.is_none() {
+        // What is being recorded is followed at its end.
+        if begin.at.is_none() && !app.facts.live {
             // Nothing else is asked before it is known where to begin.
             effects.extend(app.seek(true, Sought::Landing, "the last failure"));
         } else {

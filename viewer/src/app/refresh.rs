@@ -186,8 +186,13 @@ impl App {
         let is_shown = self
             .layout()
             .is_some_and(|layout| layout.area(Pane::Processes).width > 0);
-        if is_shown && !self.asked.processes {
-            self.asked.processes = true;
+        let census = self.processes.census.as_ref();
+        let counts = census.is_some_and(|census| census.counted.0 < census.counted.1);
+        let last = self.facts.last_seq;
+        let asked = self.asked.processes;
+        // Counting that is under way is not begun again for what came meanwhile.
+        if is_shown && (asked.is_none() || asked < Some(last) && !counts) {
+            self.asked.processes = Some(last);
             effects.push(Effect::Ask(Request::Processes));
         }
     }

@@ -20,6 +20,7 @@ fn facts() -> Facts {
         session: 1,
         command: "make".to_owned(),
         outcome: None,
+        live: false,
         end: Timestamp(100_000),
         start: (Seq(0), Timestamp(0)),
         last_seq: Seq(100),
@@ -208,6 +209,124 @@ fn the_view_is_a_command_line() {
     app.filtering.text = "op:write size>3".to_owned();
     let expected = "diffkeeper tui '--at=#50' $'--file=a b\\033' '--filter=op:write size>3'";
     assert_eq!(app.command_line(), expected);
+}
+
+/// The session of [`facts`] while it is being recorded, at an event, and its next state.
+fn live(at: u64) -> (App, Facts) {
+    let begin = Begin {
+        at: Some(Seq(at)),
+        ..Begin::default()
+    };
+    let begun = Facts {
+        live: true,
+        ..facts()
+    };
+    let app = App::new(begun.clone(), Arc::default(), (120, 40), begin).0;
+    let grown = Facts {
+        last_seq: Seq(120),
+        end: Timestamp(120_000),
+        program: Vec::new(),
+        ..begun
+    };
+    (app, grown)
+}
+
+fn grow(app: &mut App, facts: &Facts) -> Vec<Effect> {
+    let answer = Answer::Grown(Ok(Box::new(facts.clone())));
+    app.update(Input::Answer(Box::new(answer)))
+}
+
+#[test]
+fn only_a_cursor_at_the_end_goes_with_a_growing_session() {
+    for (at, then) in [(100, 120), (99, 99), (0, 0)] {
+        let (mut app, grown) = live(at);
+        let effects = grow(&mut app, &grown);
+        assert_eq!(app.cursor, Seq(then));
+        assert_eq!(app.zoom, (Timestamp(0), Timestamp(120_000)));
+        assert_eq!(app.order.count(), 120);
+        let asks = |effect: &Effect| matches!(effect, Effect::Ask(Request::Density(_)));
+        assert!(effects.iter().any(asks), "{effects:?}");
+        assert!(app.command_line().starts_with("diffkeeper tui"));
+    }
+}
+
+#[test]
+fn a_stretch_that_was_chosen_stays_while_the_session_grows() {
+    let (mut app, grown) = live(10);
+    act(&mut app, &[Action::ZoomIn]);
+    let before = app.zoom;
+    grow(&mut app, &grown);
+    assert_eq!(app.zoom, before);
+}
+
+#[test]
+fn a_live_session_begins_at_its_end() {
+    let (_, grown) = live(0);
+    let (app, effects) = App::new(grown, Arc::default(), (120, 40), Begin::default());
+    assert_eq!(app.cursor, Seq(120));
+    let seeks = |effect: &Effect| matches!(effect, Effect::Ask(Request::Seek(_)));
+    assert!(!effects.iter().any(seeks), "{effects:?}");
+}
+
+#[test]
+fn a_filter_is_asked_about_what_is_new_alone() {
+    let (mut app, mut grown) = live(50);
+    act(&mut app, &[Action::Filter]);
+    typed(&mut app, "op:write");
+    let scan = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Ask(Request::Scan(ask)) => Some(ask.from),
+            _ => None,
+        })
+    };
+    let finished = |app: &mut App, done| {
+        let answer = Answer::Matches {
+            id: app.filtering.id,
+            first: 0,
+            words: Vec::new(),
+            done,
+            finished: true,
+            unsearched: 0,
+        };
+        app.update(Input::Answer(Box::new(answer)))
+    };
+    // The scan at work is not stopped by what comes meanwhile; that is asked about then.
+    assert_eq!(scan(&grow(&mut app, &grown)), None);
+    assert_eq!(scan(&finished(&mut app, 100)), Some(Seq(101)));
+    assert_eq!(scan(&finished(&mut app, 120)), None);
+    (grown.last_seq, grown.end) = (Seq(130), Timestamp(130_000));
+    assert_eq!(scan(&grow(&mut app, &grown)), Some(Seq(121)));
+}
+
+#[test]
+fn the_end_of_a_recorder_is_told_and_all_is_asked_anew() {
+    for (outcome, told) in [
+        (Some(("exit 0".to_owned(), false)), "has ended: exit 0"),
+        (None, "the recorder died"),
+    ] {
+        let (mut app, mut grown) = live(50);
+        let is_killed = outcome.is_none();
+        (grown.live, grown.outcome) = (false, outcome);
+        let effects = grow(&mut app, &grown);
+        let page = |effect: &Effect| matches!(effect, Effect::Ask(Request::Page(_)));
+        assert!(effects.iter().any(page), "{effects:?}");
+        let notice = app.notice.clone().unwrap();
+        assert!(notice.text.contains(told), "{notice:?}");
+        assert_eq!(notice.is_error, is_killed);
+        // The recorder has gone for good: what it may have left unanswered is asked again.
+        app.notice = None;
+        assert!(grow(&mut app, &grown).iter().any(page));
+        assert_eq!(app.notice, None);
+    }
+}
+
+#[test]
+fn a_trace_that_is_lost_sight_of_is_told() {
+    let (mut app, _) = live(50);
+    let answer = Answer::Grown(Err("locked".to_owned()));
+    app.update(Input::Answer(Box::new(answer)));
+    assert!(app.notice.as_ref().unwrap().is_error);
+    assert!(!app.facts.live);
 }
 
 #[test]

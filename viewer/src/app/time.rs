@@ -82,7 +82,7 @@ impl App {
         self.offset = usize::try_from(offset).unwrap_or(0);
     }
 
-    fn set_cursor(&mut self, to: Seq) {
+    pub(super) fn set_cursor(&mut self, to: Seq) {
         let to = to.clamp(
             self.facts.start.0.min(self.facts.last_seq),
             self.facts.last_seq,

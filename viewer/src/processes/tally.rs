@@ -134,6 +134,14 @@ impl Tally {
         }
     }
 
+    /// Takes a process in that is not known yet.
+    pub fn join(&mut self, member: Member) {
+        let key = |member: &Member| member.id;
+        if let Err(at) = self.members.binary_search_by_key(&member.id, key) {
+            self.members.insert(at, member);
+        }
+    }
+
     /// Takes the next event: what it says of its process is kept whether it counts or
     /// not.
     pub fn meet(&mut self, event: &Event, counts: bool) {

@@ -28,6 +28,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     };
     let (outcome, failed) = match &facts.outcome {
         Some((text, failed)) => (text.clone(), *failed),
+        None if facts.live => ("live: recording".to_owned(), false),
         None => ("not finished".to_owned(), true),
     };
     let outcome_style = if failed { theme.alarm() } else { theme.good() };

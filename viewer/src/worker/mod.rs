@@ -15,13 +15,17 @@ mod seek;
 mod syntax;
 mod tree;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
 
-use diffkeeper_store::SessionReader;
+use diffkeeper_store::{SessionReader, StoreError};
 
 use crate::ask::{Answer, Request};
+use crate::follow::{follow, is_gone};
+use crate::source::Source;
 
 pub(crate) use content::BUDGET;
 pub(crate) use density::column_of;
@@ -53,9 +57,13 @@ impl Job<'_> {
         (self.deliver)(answer);
     }
 
-    /// Tells what went wrong.
-    pub(crate) fn fail(&self, error: &impl ToString) {
-        self.answer(Answer::Failed(crate::text::plain(&error.to_string())));
+    /// Tells what went wrong. A recorder that has gone is told of by who follows it, and
+    /// all is asked anew then.
+    pub(crate) fn fail<E: std::error::Error + 'static>(&self, error: &E) {
+        let error: &(dyn std::error::Error + 'static) = error;
+        if !error.downcast_ref::<StoreError>().is_some_and(is_gone) {
+            self.answer(Answer::Failed(crate::text::plain(&error.to_string())));
+        }
     }
 }
 
@@ -95,10 +103,15 @@ struct Next {
     closed: bool,
 }
 
+/// A question, and what stops the work on it.
+type Taken = (Request, Arc<AtomicBool>);
+
 /// All workers.
 #[derive(Clone, Default)]
 pub(crate) struct Workers {
     lanes: Arc<[Lane; LANES]>,
+    /// Where one rests that is asked nothing.
+    rest: Arc<Lane>,
 }
 
 /// Closes the workers, however the use of them ends: their threads are waited for.
@@ -115,7 +128,7 @@ impl Workers {
     pub(crate) fn start<'scope, 'env: 'scope>(
         &self,
         scope: &'scope Scope<'scope, 'env>,
-        reader: &'env SessionReader<'env>,
+        source: &'env Source,
         deliver: Deliver<'env>,
     ) -> std::io::Result<Vec<ScopedJoinHandle<'scope, ()>>> {
         (0..LANES)
@@ -123,7 +136,7 @@ impl Workers {
                 let lanes = self.lanes.clone();
                 let work = move || {
                     if let Some(lane) = lanes.get(lane) {
-                        lane.work(reader, deliver);
+                        lane.work(source, deliver);
                     }
                 };
                 let name = format!("viewer-{lane}");
@@ -132,6 +145,23 @@ impl Workers {
                     .spawn_scoped(scope, work)
             })
             .collect()
+    }
+
+    /// Starts a thread that follows a trace while it is being recorded.
+    pub(crate) fn follow<'scope, 'env: 'scope>(
+        &self,
+        scope: &'scope Scope<'scope, 'env>,
+        source: &'env Source,
+        state_dir: PathBuf,
+        deliver: Deliver<'env>,
+    ) -> std::io::Result<()> {
+        if !source.store().is_live() {
+            return Ok(());
+        }
+        let workers = self.clone();
+        let work = move || follow(source, &state_dir, &workers, deliver);
+        let thread = std::thread::Builder::new().name("viewer-follow".to_owned());
+        thread.spawn_scoped(scope, work).map(drop)
     }
 
     /// Asks; an older question of the same kind is given up.
@@ -152,9 +182,18 @@ impl Workers {
         })
     }
 
+    /// Rests for a while; whether work is to go on.
+    pub(crate) fn rest(&self, time: Duration) -> bool {
+        let next = self.rest.lock();
+        let open = |next: &mut Next| !next.closed;
+        let rested = self.rest.awake.wait_timeout_while(next, time, open);
+        let (next, _) = rested.unwrap_or_else(PoisonError::into_inner);
+        !next.closed
+    }
+
     /// Ends all work.
     pub(crate) fn close(&self) {
-        for lane in self.lanes.iter() {
+        for lane in self.lanes.iter().chain([&*self.rest]) {
             let mut next = lane.lock();
             next.stop.store(true, Ordering::Relaxed);
             next.closed = true;
@@ -168,9 +207,31 @@ impl Lane {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work<'e>(&self, reader: &'e SessionReader<'e>, deliver: Deliver<'e>) {
+    fn work(&self, source: &Source, deliver: Deliver<'_>) {
         let mut state = State::default();
-        while let Some((request, stop)) = self.take() {
+        while let Some(first) = self.take() {
+            let store = source.store();
+            match store.session(Some(source.session())) {
+                Ok(reader) => {
+                    let lasts = !store.is_live();
+                    self.answer(first, &mut state, (&reader, lasts), deliver);
+                }
+                Err(error) if is_gone(&error) => {}
+                Err(error) => deliver(Answer::Failed(crate::text::plain(&error.to_string()))),
+            }
+        }
+    }
+
+    /// Answers one question, and those after it where the view of the trace lasts.
+    fn answer(
+        &self,
+        first: Taken,
+        state: &mut State,
+        (reader, lasts): (&SessionReader<'_>, bool),
+        deliver: Deliver<'_>,
+    ) {
+        let mut next = Some(first);
+        while let Some((request, stop)) = next {
             let stop = &*stop;
             let job = Job {
                 reader,
@@ -178,11 +239,12 @@ impl Lane {
                 stop,
             };
             state.work(request, job);
+            next = if lasts { self.take() } else { None };
         }
     }
 
     /// Waits for the next question.
-    fn take(&self) -> Option<(Request, Arc<AtomicBool>)> {
+    fn take(&self) -> Option<Taken> {
         let mut next = self.lock();
         next.is_working = false;
         loop {
@@ -207,6 +269,7 @@ impl Lane {
 struct State {
     changes: changes::State,
     pick: pick::State,
+    processes: processes::State,
 }
 
 impl State {
@@ -219,7 +282,7 @@ impl State {
             Request::Density(ask) => density::work(ask, job),
             Request::Scan(ask) => scan::work(&ask, job),
             Request::Seek(ask) => seek::work(ask, job),
-            Request::Processes => processes::work(job),
+            Request::Processes => self.processes.work(job),
             Request::History(ask) => history::work(&ask, job),
             Request::Pick(ask) => self.pick.work(ask, job),
             Request::Export(ask) => export::work(&ask, job),

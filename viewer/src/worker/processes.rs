@@ -1,9 +1,9 @@
 //! The processes with what they did: at once without counts, then with them, as far as
 //! counting has come.
 
+use diffkeeper_store::StoreError;
 use diffkeeper_store::model::{ExitStatus, Seq};
 use diffkeeper_store::size::format_bytes;
-use diffkeeper_store::{SessionReader, StoreError};
 
 use super::Job;
 use crate::ask::{Answer, Census, ProcessLine};
@@ -19,35 +19,55 @@ const STEP: u64 = 200_000;
 /// Characters of a command line.
 const MAX_COMMAND: usize = 300;
 
-pub(super) fn work(job: Job<'_>) {
-    if let Err(error) = count(job) {
-        job.fail(&error);
+/// What is counted already, which more events only add to.
+pub(super) struct State {
+    tally: Tally,
+    /// The last event that is counted.
+    done: Seq,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            tally: Tally::new(Vec::new(), MAX_PAIRS),
+            done: Seq(0),
+        }
     }
 }
 
-fn count(job: Job<'_>) -> Result<(), StoreError> {
-    let reader = job.reader;
-    let mut members = Vec::new();
-    for found in reader.processes() {
-        let (id, process) = found?;
-        let mut member = Member::new(id, process.parent);
-        member.chosen = true;
-        members.push(member);
-    }
-    let mut tally = Tally::new(members, MAX_PAIRS);
-    let last = reader.progress().last_seq;
-    deliver(&tally, 0, job)?;
-    for event in reader.events(Seq(1), last) {
-        let event = event?;
-        if job.is_stopped() {
-            return Ok(());
-        }
-        tally.meet(&event, true);
-        if event.seq.0.is_multiple_of(STEP) {
-            deliver(&tally, event.seq.0, job)?;
+impl State {
+    pub(super) fn work(&mut self, job: Job<'_>) {
+        if let Err(error) = self.count(job) {
+            job.fail(&error);
         }
     }
-    deliver(&tally, last.0, job)
+
+    fn count(&mut self, job: Job<'_>) -> Result<(), StoreError> {
+        let reader = job.reader;
+        for found in reader.processes() {
+            let (id, process) = found?;
+            let mut member = Member::new(id, process.parent);
+            member.chosen = true;
+            self.tally.join(member);
+        }
+        let last = reader.progress().last_seq;
+        if self.done < last {
+            deliver(&self.tally, self.done.0, job)?;
+        }
+        for event in reader.events(self.done.next(), last) {
+            let event = event?;
+            if job.is_stopped() {
+                return Ok(());
+            }
+            self.tally.meet(&event, true);
+            self.done = event.seq;
+            if event.seq.0.is_multiple_of(STEP) {
+                deliver(&self.tally, event.seq.0, job)?;
+            }
+        }
+        self.done = last;
+        deliver(&self.tally, last.0, job)
+    }
 }
 
 fn deliver(tally: &Tally, done: u64, job: Job<'_>) -> Result<(), StoreError> {
@@ -56,7 +76,7 @@ fn deliver(tally: &Tally, done: u64, job: Job<'_>) -> Result<(), StoreError> {
     let mut lines = Vec::new();
     for line in all.iter().take(MAX_LINES) {
         if let Some(member) = tally.members.get(line.member) {
-            lines.extend(process_line(job.reader, &processes, member, &line.prefix)?);
+            lines.extend(process_line(&processes, member, &line.prefix)?);
         }
     }
     job.answer(Answer::Processes(Census {
@@ -69,7 +89,6 @@ fn deliver(tally: &Tally, done: u64, job: Job<'_>) -> Result<(), StoreError> {
 }
 
 fn process_line(
-    _: &SessionReader<'_>,
     processes: &Processes<'_>,
     member: &Member,
     prefix: &str,

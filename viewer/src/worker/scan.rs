@@ -25,6 +25,7 @@ pub(super) fn work(ask: &ScanAsk, job: Job<'_>) {
 fn scan(ask: &ScanAsk, job: Job<'_>) -> Result<(), StoreError> {
     let reader = job.reader;
     let (mut first, mut last) = (reader.start().next(), reader.progress().last_seq);
+    first = first.max(ask.from);
     if let Some((from, to)) = ask.filter.seq_bounds() {
         (first, last) = (first.max(from), last.min(to));
     }
@@ -40,7 +41,7 @@ fn scan(ask: &ScanAsk, job: Job<'_>) -> Result<(), StoreError> {
     let mut at = first;
     while at <= last && !job.is_stopped() {
         let end = Seq((at.0 / PART + 1) * PART - 1).min(last);
-        part.done = at.0;
+        part.done = at.0 - 1;
         part.collect(at, end, &mut paths)?;
         at = end.next();
     }
@@ -65,7 +66,7 @@ impl<'a, 'e> Part<'a, 'e> {
             job,
             look: Look::new(job.reader),
             done: 0,
-            unsearched: 0,
+            unsearched: ask.unsearched,
         }
     }
 

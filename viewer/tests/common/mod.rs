@@ -4,12 +4,15 @@
 #![allow(dead_code, reason = "no file uses all of it")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
 use diffkeeper_store::model::{
     Backend, Digest, ExitStatus, FileId, GapReason, Kind, Node, NodeIdent, Op, Place, Process,
     ProcessId, Provenance, Root, Seal, Session, SessionId, Stream, Timestamp, UnixTime,
 };
 use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, Record, Seen, SessionWriter, Store};
+use diffkeeper_viewer::source::Source;
 
 const MS: u64 = 1_000_000;
 const SEEN: Seen = Seen {
@@ -36,7 +39,14 @@ const CLEANUP: ProcessId = ProcessId(4);
 /// A state directory with the session.
 pub(crate) struct Sample {
     _dir: tempfile::TempDir,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Sample {
+    /// As the viewer takes it.
+    pub(crate) fn source(&self) -> Source {
+        Source::new(self.store.clone(), SessionId(1))
+    }
 }
 
 /// Records the session.
@@ -49,6 +59,7 @@ pub(crate) fn sample() -> Sample {
     pen.baseline();
     pen.script();
     writer.seal(seal(140_110)).unwrap();
+    let store = Arc::new(store);
     Sample { _dir: dir, store }
 }
 
@@ -235,6 +246,12 @@ impl Pen<'_, '_> {
     }
 
     fn script(&mut self) {
+        self.beginning();
+        self.database();
+        self.failure();
+    }
+
+    pub(crate) fn beginning(&mut self) {
         self.processes();
         self.event(0, Some(GO), None, Op::Exec, Vec::new());
         self.event(900, Some(TEST), None, Op::Exec, Vec::new());
@@ -248,8 +265,6 @@ impl Pen<'_, '_> {
         let path = Some(b"cache".to_vec());
         let reason = GapReason::RingFull;
         self.event(100_000, None, None, Op::Gap { reason, path }, Vec::new());
-        self.database();
-        self.failure();
     }
 
     fn processes(&mut self) {
@@ -285,7 +300,7 @@ impl Pen<'_, '_> {
         self.event(90_500, Some(TEST), Some(MAIN), op, vec![change]);
     }
 
-    fn database(&mut self) {
+    pub(crate) fn database(&mut self) {
         let mut db = vec![0_u8; 256];
         db[..6].copy_from_slice(b"sqlite");
         db[100..108].copy_from_slice(b"users=42");
@@ -298,7 +313,7 @@ impl Pen<'_, '_> {
         self.output(134_001, Stream::Stdout, "opening database\n");
     }
 
-    fn failure(&mut self) {
+    pub(crate) fn failure(&mut self) {
         let text = "INIT: System OK\nlast check: [ERROR: Connection Lost]\ntick 39\n";
         self.write(134_003, TEST, LOG, 29, 24, text.as_bytes());
         self.output(
