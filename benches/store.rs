@@ -11,6 +11,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod corpora;
 mod side;
 
 use std::fs;
@@ -31,90 +32,11 @@ use diffkeeper_store::policy::Load;
 use diffkeeper_store::{Change, NewContent, Record, Seen, SessionWriter, Store};
 
 const VERSIONS: usize = 21;
-const BLOCK: usize = 4096;
 /// Between two versions: long enough for an observing backend to see each.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The next version of a file.
-type Step = fn(&mut Rng, &mut Vec<u8>);
-
-/// A corpus: its name, the first version, the step to the next, and the least saving in percent
-/// where one is asked for.
-type Corpus = (&'static str, fn(&mut Rng) -> Vec<u8>, Step, Option<f64>);
-
-const CORPORA: [Corpus; 4] = [
-    // 1 whole and 20 tenths of fresh random bytes: 85.7 % is the bound of entropy.
-    (
-        "1 MiB, 10 % in blocks",
-        megabyte,
-        |rng, content| change_blocks(rng, content),
-        Some(83.0),
-    ),
-    // Its bound of entropy is about 79.9 %.
-    (
-        "1 MiB, 10 % scattered bytes",
-        megabyte,
-        |rng, content| scatter(rng, content),
-        None,
-    ),
-    ("a log of 1 MiB, 16 KiB appended", log, append, None),
-    ("JSON of 12 KB, one value", json, change_value, None),
-];
-
-fn megabyte(rng: &mut Rng) -> Vec<u8> {
-    rng.bytes(1 << 20)
-}
-
-fn change_blocks(rng: &mut Rng, content: &mut [u8]) {
-    let blocks = content.len() / BLOCK;
-    // A partial shuffle: a tenth of the blocks, none of them twice.
-    let mut order: Vec<usize> = (0..blocks).collect();
-    for i in 0..blocks / 10 {
-        let other = i + rng.below((blocks - i) as u64) as usize;
-        order.swap(i, other);
-        let at = order[i] * BLOCK;
-        content[at..at + BLOCK].copy_from_slice(&rng.bytes(BLOCK));
-    }
-}
-
-fn scatter(rng: &mut Rng, content: &mut [u8]) {
-    for _ in 0..content.len() / 10 {
-        let at = rng.below(content.len() as u64) as usize;
-        content[at] = rng.next_u64() as u8;
-    }
-}
-
-fn log(rng: &mut Rng) -> Vec<u8> {
-    let mut content = Vec::new();
-    while content.len() < 1 << 20 {
-        append(rng, &mut content);
-    }
-    content
-}
-
-fn append(rng: &mut Rng, content: &mut Vec<u8>) {
-    let end = content.len() + (16 << 10);
-    while content.len() < end {
-        let (id, ms) = (rng.next_u64(), rng.below(9000));
-        let line = format!("INFO request {id:016x} served in {ms} ms\n");
-        content.extend_from_slice(line.as_bytes());
-    }
-}
-
-fn json(rng: &mut Rng) -> Vec<u8> {
-    let values: Vec<_> = (0..500).map(|_| rng.below(1_000_000)).collect();
-    serde_json::to_vec_pretty(&serde_json::json!({ "values": values })).unwrap()
-}
-
-fn change_value(rng: &mut Rng, content: &mut Vec<u8>) {
-    let mut value: serde_json::Value = serde_json::from_slice(content).unwrap();
-    let which = rng.below(500) as usize;
-    value["values"][which] = rng.below(1_000_000).into();
-    *content = serde_json::to_vec_pretty(&value).unwrap();
-}
-
 /// Records `VERSIONS` versions of one file; gives each with a time at which it stood.
-fn recorded(env: &Env, make: fn(&mut Rng) -> Vec<u8>, step: Step) -> Vec<(String, Vec<u8>)> {
+fn recorded(env: &Env, version: &mut corpora::Next) -> Vec<(String, Vec<u8>)> {
     let mut command: Command = env.recording();
     command.args([
         "sh",
@@ -124,17 +46,13 @@ fn recorded(env: &Env, make: fn(&mut Rng) -> Vec<u8>, step: Step) -> Vec<(String
     command.stdin(Stdio::null()).stderr(Stdio::null());
     let mut recorder = command.spawn().unwrap();
     until("the recording starts", || env.base().join("ready").exists());
-    let mut rng = Rng::new(1);
-    let mut content = make(&mut rng);
     let mut versions = Vec::new();
-    for number in 0..VERSIONS {
-        if number > 0 {
-            step(&mut rng, &mut content);
-        }
+    for _ in 0..VERSIONS {
+        let content = version();
         write_in_place(&env.tree().join("file"), &content);
         sleep(PAUSE);
         let time = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
-        versions.push((time, content.clone()));
+        versions.push((time, content));
     }
     fs::write(env.base().join("end"), "").unwrap();
     assert!(recorder.wait().unwrap().success());
@@ -270,9 +188,13 @@ fn main() -> ExitCode {
         captured();
         let head = format!("{VERSIONS} versions of one file");
         println!("\n{head:<34} {:>10} {:>10} {:>9}", "raw", "stored", "saved");
-        for (name, make, step, bound) in CORPORA {
+        for corpus in corpora::all() {
+            let Ok((name, mut version, bound)) = corpus else {
+                println!("{}", corpus.err().unwrap_or_default());
+                continue;
+            };
             let env = Env::new();
-            let versions = recorded(&env, make, step);
+            let versions = recorded(&env, version.as_mut());
             let lost = |(time, content): &&(String, Vec<u8>)| {
                 let mut show = env.command("show");
                 run(show.arg(format!("--time={time}")).arg("file")).stdout != *content
