@@ -69,7 +69,7 @@ actions! {
     NextHunk "next-hunk" "next change in the content",
     LoadAll "load-all" "load all of a long content",
     Processes "processes" "who took part, and what each wrote",
-    Writer "writer" "filter: only what the process of this event did",
+    Writer "writer" "filter by who did this: process, name, program, all below it",
     Search "search" "search paths and outputs",
     SearchNext "search-next" "next match",
     SearchPrev "search-previous" "previous match",

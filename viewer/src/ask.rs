@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use diffkeeper_store::filter::Filter;
-use diffkeeper_store::model::{FileId, OpKind, ProcessId, Seq, Timestamp, TracePath};
+use diffkeeper_store::model::{FileId, OpKind, Process, ProcessId, Seq, Timestamp, TracePath};
 
 use crate::facts::Facts;
 use crate::page::{Page, PageAsk};
@@ -108,10 +108,33 @@ pub struct Row {
     pub file: Option<FileId>,
     /// The process.
     pub process: Option<ProcessId>,
-    /// Its pid.
-    pub pid: Option<u32>,
+    /// The process as filters name it.
+    pub actor: Option<Actor>,
     /// `?` for observed, `r` for redacted, `x` for unknown contents, else a space.
     pub known: char,
+}
+
+/// A process as filters name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// Its pid.
+    pub pid: u32,
+    /// Its name.
+    pub comm: Vec<u8>,
+    /// The path of its program.
+    pub exe: Vec<u8>,
+}
+
+impl Actor {
+    /// Of a recorded process.
+    #[must_use]
+    pub fn of(process: &Process) -> Self {
+        Self {
+            pid: process.pid,
+            comm: process.comm.clone(),
+            exe: process.exe.clone(),
+        }
+    }
 }
 
 /// A window of the tree at an instant.
@@ -186,8 +209,22 @@ pub struct Column {
     pub kind: Option<OpKind>,
     /// Gaps.
     pub gaps: u64,
-    /// Whether a process failed here, as far as that is known.
-    pub failed: bool,
+    /// How processes ended here.
+    pub exits: Exits,
+}
+
+/// How processes ended in a stretch of time; what is told before the rest comes last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exits {
+    /// None did.
+    #[default]
+    None,
+    /// All well.
+    Well,
+    /// It is not read yet how.
+    Unread,
+    /// One failed at least.
+    Failed,
 }
 
 /// The events that a filter takes.
@@ -255,8 +292,8 @@ pub struct ProcessLine {
     pub id: ProcessId,
     /// The strokes of the tree with `comm[pid]`.
     pub name: String,
-    /// Its pid.
-    pub pid: u32,
+    /// As filters name it.
+    pub actor: Actor,
     /// When it began.
     pub start: Timestamp,
     /// When it ended, if there is an event of it.

@@ -38,6 +38,8 @@ pub enum Menu {
     Copy,
     /// What to open the content in.
     Open,
+    /// By what of a process to filter.
+    Who,
 }
 
 impl Menu {
@@ -55,6 +57,12 @@ impl Menu {
                 ('p', "$PAGER"),
                 ('e', "$EDITOR"),
                 ('d', "a difftool, with the version before"),
+            ],
+            Self::Who => &[
+                ('p', "this process (pid)"),
+                ('n', "all of its name (comm)"),
+                ('e', "all of its program (exe)"),
+                ('a', "it and all below it (ancestor)"),
             ],
         }
     }

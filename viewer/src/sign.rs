@@ -28,7 +28,7 @@ const ATTRIBUTES: Sign = sign('=', AnsiColor::Cyan);
 const PRINTED: Sign = sign('"', AnsiColor::BrightBlack);
 /// Nothing was changed by it.
 const LOOKED: Sign = sign('.', AnsiColor::BrightBlack);
-const MOMENT: Sign = sign('▲', AnsiColor::Magenta);
+const MOMENT: Sign = sign('△', AnsiColor::Magenta);
 const FAILED: Sign = sign('▲', AnsiColor::Red);
 const LOST: Sign = Sign {
     mark: '×',
@@ -77,7 +77,7 @@ mod tests {
             ("chmod chown utimes setxattr removexattr", '='),
             ("output", '"'),
             ("gap", '×'),
-            ("exit", '▲'),
+            ("exit", '△'),
         ] {
             for word in kinds.split(' ') {
                 let kind = OpKind::from_word(word);
@@ -87,10 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_exit_has_another_colour() {
+    fn a_failed_exit_has_another_mark_and_colour() {
         let failed = of(&Op::Exit(ExitStatus::Code(1)));
         let done = of(&Op::Exit(ExitStatus::Code(0)));
-        assert_eq!(failed.mark, done.mark);
+        assert_eq!((failed.mark, done.mark), ('▲', '△'));
         assert_ne!(failed.style, done.style);
         assert_eq!(done, of_kind(OpKind::Exit));
     }

@@ -100,6 +100,7 @@ fn every_mode() {
     press("copied-view", CULPRIT, &["y", "v"]);
     press("copied-diff", CULPRIT, &["y", "d"]);
     press("open-menu", CULPRIT, &["o"]);
+    press("who-menu", CULPRIT, &["W"]);
     press("mark-letter", CULPRIT, &["m"]);
     press("export-prompt", CULPRIT, &["x"]);
     pictures("go-to-error", CULPRIT, |harness| {
@@ -118,6 +119,9 @@ fn every_way_to_find() {
         harness.text("fpath:status.log");
         harness.keys(&["enter"]);
     });
+    press("filter-by-name", CULPRIT, &["p", "down", "W", "n"]);
+    press("filter-by-program", CULPRIT, &["W", "e"]);
+    press("filter-by-ancestor", CULPRIT, &["W", "a"]);
     pictures("filter-error", CULPRIT, |harness| {
         harness.text("fop:unlink");
         assert!(harness.settle());

@@ -42,7 +42,7 @@ impl App {
                 self.ask_for_files(effects);
             }
             Action::History => self.begin_history(),
-            Action::Writer => self.filter_writer(effects),
+            Action::Writer => self.choose_who(),
             Action::NextTrouble => {
                 effects.extend(self.seek(true, Sought::Trouble, "gap or failure"));
             }
@@ -160,7 +160,7 @@ impl App {
         match self.pane {
             Pane::Events => self.focus(Pane::Content),
             Pane::Tree => self.open_in_tree(),
-            Pane::Processes => self.filter_process(effects),
+            Pane::Processes => self.filter_who('p', effects),
             Pane::Content => {}
         }
     }

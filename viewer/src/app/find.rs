@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use diffkeeper_store::filter::Filter;
-use diffkeeper_store::model::{FileId, Seq, TracePath};
+use diffkeeper_store::model::{FileId, Seq, TracePath, escape};
 
 use super::{App, Effect, Filtering, Order};
 use crate::action::Action;
-use crate::ask::{History, HistoryAsk, PickAsk, Request, ScanAsk, Sought};
-use crate::mode::{Mode, Prompt, Typed};
+use crate::ask::{Actor, History, HistoryAsk, PickAsk, Request, ScanAsk, Sought};
+use crate::mode::{Menu, Mode, Prompt, Typed};
 use crate::view::layout::Pane;
 use crate::worker::term;
 
@@ -83,20 +83,40 @@ impl App {
         }
     }
 
-    /// Only what the process of this event did.
-    pub(super) fn filter_writer(&mut self, effects: &mut Vec<Effect>) {
-        match self.rows.get(&self.cursor).and_then(|row| row.pid) {
-            Some(pid) => effects.extend(self.set_filter(&format!("pid={pid}"))),
+    /// The process that is selected in its pane, else that of the event.
+    fn actor(&self) -> Option<&Actor> {
+        if self.pane == Pane::Processes {
+            let census = self.processes.census.as_ref()?;
+            let line = census.lines.get(self.processes.selected)?;
+            return Some(&line.actor);
+        }
+        self.rows.get(&self.cursor)?.actor.as_ref()
+    }
+
+    /// Asks by what of the process to filter.
+    pub(super) fn choose_who(&mut self) {
+        match self.actor() {
+            Some(_) => self.mode = Mode::Menu(Menu::Who),
             None => self.complain("it is not known who did this"),
         }
     }
 
-    /// Only what the selected process did.
-    pub(super) fn filter_process(&mut self, effects: &mut Vec<Effect>) {
-        let census = self.processes.census.as_ref();
-        let line = census.and_then(|census| census.lines.get(self.processes.selected));
-        if let Some(pid) = line.map(|line| line.pid) {
-            effects.extend(self.set_filter(&format!("pid={pid}")));
+    /// Only what the process did, or those that share with it what the key stands for.
+    pub(super) fn filter_who(&mut self, key: char, effects: &mut Vec<Effect>) {
+        let Some(actor) = self.actor() else {
+            return;
+        };
+        let filter = match key {
+            'p' => format!("pid={}", actor.pid),
+            'n' if actor.comm.is_empty() => return self.complain("its name is not known"),
+            'n' => format!("comm={}", value(&actor.comm)),
+            'e' if actor.exe.is_empty() => return self.complain("its program is not known"),
+            'e' => format!("exe={}", value(&actor.exe)),
+            'a' => format!("ancestor={}", actor.pid),
+            _ => return,
+        };
+        effects.extend(self.set_filter(&filter));
+        if self.pane == Pane::Processes {
             self.focus(Pane::Events);
         }
     }
@@ -209,6 +229,23 @@ impl App {
     }
 }
 
+/// Bytes as a value of the filter grammar that means them and nothing else: quoted where
+/// they are not plain, a regular expression where quotes would leave a pattern.
+fn value(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
+    if bytes.iter().all(plain) {
+        return escape(bytes).to_string();
+    }
+    if !bytes.iter().any(|byte| b"*?[]{}\\".contains(byte)) {
+        return format!("\"{}\"", escape(bytes).to_string().replace('"', "\\\""));
+    }
+    let literal = bytes.iter().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    });
+    format!("/(?-u)\\A{}\\z/", literal.collect::<String>())
+}
+
 /// Stands for a file of which only the path is known.
 pub(crate) const UNKNOWN: FileId = FileId(0);
 
@@ -221,5 +258,34 @@ pub(crate) fn file_at(
     match reader.find(path, at)? {
         Some(file) => Ok(Some(file)),
         None => reader.find(path, reader.start()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value;
+    use diffkeeper_store::filter::Filter;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plain_names_stand_as_they_are() {
+        assert_eq!(value(b"pkg.test"), "pkg.test");
+        assert_eq!(value(b"/usr/bin/go"), "\"/usr/bin/go\"");
+        assert_eq!(value(b"a \"b\" \x1b"), "\"a \\\"b\\\" \\x1b\"");
+        assert_eq!(
+            value(b"[kworker/0]"),
+            "/(?-u)\\A\\x5bkworker\\x2f0\\x5d\\z/"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_is_a_filter(name: Vec<u8>, wild in "[*?a-z\\[\\]{}\"\\\\/ -]{0,12}") {
+            let names = [name, wild.into_bytes()];
+            for name in names.iter().filter(|name| !name.is_empty()) {
+                let filter = Filter::parse(&format!("comm={}", value(name)));
+                prop_assert!(filter.is_ok(), "{filter:?}");
+            }
+        }
     }
 }

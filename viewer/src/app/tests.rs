@@ -341,7 +341,7 @@ fn rows_far_away_are_forgotten() {
         who: String::new(),
         file: None,
         process: None,
-        pid: None,
+        actor: None,
         known: ' ',
     };
     for first in (0..100_000).step_by(1000) {

@@ -95,6 +95,7 @@ impl App {
                 match menu {
                     Menu::Copy => self.copy(letter, effects),
                     Menu::Open => self.open_with(letter, effects),
+                    Menu::Who => self.filter_who(letter, effects),
                 }
             }
             Mode::Hits(_) if letter == '/' || letter == 'c' => {

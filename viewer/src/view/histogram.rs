@@ -4,13 +4,13 @@
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
+use super::axis;
 use super::pen::Pen;
 use crate::app::App;
-use crate::ask::{Column, DensityAsk};
+use crate::ask::{Column, Exits};
 use crate::sign;
-use crate::worker::column_of;
-use diffkeeper_store::model::{OpKind, Timestamp};
-use diffkeeper_store::when::format_duration;
+use crate::worker::{changes, column_of};
+use diffkeeper_store::model::OpKind;
 
 const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
@@ -36,13 +36,8 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         .ok()
         .filter(|x| *x < area.width);
     if area.height > 1 {
-        let axis = Rect::new(area.x, area.y + bars, area.width, 1);
-        draw_axis(*ask, columns, axis, pen);
-        draw_marks(app, *ask, axis, pen);
-        if let Some(x) = cursor {
-            let style = pen.theme.cursor();
-            pen.text(Rect::new(x, axis.y, 1, 1), "▼", style);
-        }
+        let row = Rect::new(area.x, area.y + bars, area.width, 1);
+        axis::draw(app, (*ask, columns), row, pen);
     } else if let Some(x) = cursor {
         let style = pen.theme.cursor().add_modifier(Modifier::REVERSED);
         pen.paint(Rect::new(x, area.y, 1, 1), style);
@@ -79,8 +74,16 @@ fn bar(column: &Column, most: u64, area: Rect, pen: &mut Pen<'_>) {
             }
         }
     }
-    if column.failed {
-        pen.text(bottom, "▲", theme.alarm());
+    // A good end hides nothing that was changed.
+    let changed = column.kind.is_some_and(changes);
+    let end = match column.exits {
+        Exits::Failed => Some(("▲", theme.alarm())),
+        Exits::Well if !changed => Some(("△", theme.sign(sign::of_kind(OpKind::Exit)))),
+        Exits::Unread if !changed => Some(("?", theme.dim())),
+        Exits::None | Exits::Well | Exits::Unread => None,
+    };
+    if let Some((mark, style)) = end {
+        pen.text(bottom, mark, style);
     }
     if column.gaps > 0 {
         pen.text(bottom, "×", theme.sign(sign::of_kind(OpKind::Gap)));
@@ -92,63 +95,6 @@ fn level(events: u64, most: u64, steps: usize) -> usize {
     let scale = ((most + 1) as f64).ln();
     let share = ((events + 1) as f64).ln() / scale.max(f64::EPSILON);
     ((share * steps as f64).round() as usize).clamp(1, steps)
-}
-
-/// Where the stretch begins and ends, and its middle.
-fn draw_axis(ask: DensityAsk, columns: &[Column], area: Rect, pen: &mut Pen<'_>) {
-    let dim = pen.theme.dim();
-    let text = |time: Timestamp| short(time, ask.to.0 - ask.from.0);
-    let middle = Timestamp(ask.from.0 / 2 + ask.to.0 / 2);
-    pen.text(area, &text(ask.from), dim);
-    let half = Rect {
-        x: area.x + area.width / 2,
-        width: area.width / 2,
-        ..area
-    };
-    pen.text(half, &text(middle), dim);
-    pen.right(area, &text(ask.to), dim);
-    let gap = columns.iter().position(|column| column.gaps > 0);
-    if let Some(x) = gap.and_then(|x| u16::try_from(x).ok()) {
-        let style = pen.theme.loss();
-        pen.text(
-            Rect {
-                x,
-                width: area.width.saturating_sub(x).min(3),
-                ..area
-            },
-            "gap",
-            style,
-        );
-    }
-}
-
-/// A time as exact as the stretch needs.
-fn short(time: Timestamp, span: u64) -> String {
-    let unit = (span / 1000).max(1);
-    let unit = 10_u64.pow(unit.ilog10());
-    format_duration(time.0 / unit * unit)
-}
-
-fn draw_marks(app: &App, ask: DensityAsk, area: Rect, pen: &mut Pen<'_>) {
-    for (name, seq) in &app.marks {
-        let Some(row) = app.rows.get(seq) else {
-            continue;
-        };
-        if let Ok(x) = u16::try_from(column_of(ask, row.time))
-            && x < area.width
-        {
-            let style = pen.theme.cursor();
-            pen.text(
-                Rect {
-                    x,
-                    width: 1,
-                    ..area
-                },
-                &name.to_string(),
-                style,
-            );
-        }
-    }
 }
 
 #[cfg(test)]

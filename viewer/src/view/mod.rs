@@ -1,5 +1,6 @@
 //! Drawing: from the state to a screen, without asking anybody.
 
+mod axis;
 mod content;
 mod events;
 mod header;

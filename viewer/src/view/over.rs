@@ -77,6 +77,7 @@ pub(super) fn menu(menu: Menu, body: Rect, pen: &mut Pen<'_>) {
     let title = match menu {
         Menu::Copy => "copy",
         Menu::Open => "open in",
+        Menu::Who => "only what was done by",
     };
     let height = u16::try_from(choices.len()).unwrap_or(1);
     let inner = popup(title, (40, height), body, pen);

@@ -100,7 +100,7 @@ const fn hints(pane: Pane) -> &'static [(Action, &'static str)] {
         Pane::Processes => &[
             (Action::Help, "help"),
             (Action::Open, "what it did"),
-            (Action::Writer, "writer of this event"),
+            (Action::Writer, "by name, program"),
             (Action::Back, "back"),
         ],
     }

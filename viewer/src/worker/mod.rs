@@ -28,7 +28,7 @@ use crate::follow::{follow, is_gone};
 use crate::source::Source;
 
 pub(crate) use content::BUDGET;
-pub(crate) use density::column_of;
+pub(crate) use density::{changes, column_of};
 pub(crate) use fetch::LENGTH;
 pub(crate) use history::term;
 

@@ -6,7 +6,7 @@ use diffkeeper_store::model::{ExitStatus, Seq};
 use diffkeeper_store::size::format_bytes;
 
 use super::Job;
-use crate::ask::{Answer, Census, ProcessLine};
+use crate::ask::{Actor, Answer, Census, ProcessLine};
 use crate::processes::tally::{MAX_PAIRS, Member, Tally};
 use crate::processes::tree::{self, Strokes};
 use crate::processes::{Processes, command_line, name};
@@ -105,7 +105,7 @@ fn process_line(
     Ok(Some(ProcessLine {
         id: member.id,
         name: format!("{prefix}{}", name(&process)),
-        pid: process.pid,
+        actor: Actor::of(&process),
         start: process.start,
         end: member.end.map(|(time, _)| time),
         exit: match status {

@@ -5,7 +5,7 @@ use diffkeeper_store::model::{Event, Seq};
 use diffkeeper_store::{Paths, StoreError};
 
 use super::Job;
-use crate::ask::{Answer, Row};
+use crate::ask::{Actor, Answer, Row};
 use crate::describe;
 use crate::look::{Found, Look};
 use crate::processes::name;
@@ -53,7 +53,7 @@ fn row(found: &Found<'_>) -> Result<Row, StoreError> {
             .map_or_else(String::new, |who| name(who).to_string()),
         file: event.file,
         process: event.process,
-        pid: found.who().map(|who| who.pid),
+        actor: found.who().map(Actor::of),
         known: known(found)?,
     })
 }
