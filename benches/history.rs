@@ -76,7 +76,10 @@ fn a_day() {
     let session = env.json("sessions", &[]).pop().unwrap();
     let seen = session["events"].as_u64().unwrap() + session["dropped"].as_u64().unwrap();
     println!("\n{seen} events recorded, {} of them gaps", session["gaps"]);
-    side::at_most_line("most on disk, MB, late", most(late) / 1e6, "MB", 96.0);
+    println!(
+        "most on disk: {:.1} MB, the journals included",
+        most(&used) / 1e6
+    );
     side::at_most_line("late / early", most(late) / most(early), "x", 1.1);
     let opened = |_| side::seconds(|| run(&mut env.command("sessions")).expect(0));
     let times: Vec<f64> = (0..15).map(opened).collect();

@@ -178,6 +178,9 @@ pub(crate) struct Run {
     /// What a committed event survives
     #[arg(long, value_enum, default_value_t)]
     pub(crate) durability: Durability,
+    /// Memory between the kernel and the recorder, a power of two (kernel tiers)
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = ring_size)]
+    pub(crate) ring_size: u32,
     /// History to keep beside the current state: of an age as in 10m, a number of events, or a
     /// size as in 1GiB [default: all]
     #[arg(long, value_name = "HOW MUCH")]

@@ -143,7 +143,6 @@ impl Stats {
 /// Programs in the kernel that record.
 pub struct Capture {
     bpf: Ebpf,
-    btf: Btf,
     loaded: Vec<&'static str>,
     ring: Option<Ring>,
     places: HashMap<MapData, [u8; 16], u32>,
@@ -218,7 +217,6 @@ impl Capture {
             dirty: HashMap::try_from(take(&mut bpf, "dirty")?)?,
             counters: Array::try_from(take(&mut bpf, "counters")?)?,
             bpf,
-            btf,
             loaded: Vec::new(),
             missed: Cell::default(),
         };
@@ -228,12 +226,12 @@ impl Capture {
         for excluded in &config.excluded {
             capture.place(*excluded, OUTSIDE)?;
         }
-        capture.load_programs(config)?;
+        capture.load_programs(config, &btf)?;
         Ok(capture)
     }
 
     /// Several at a time: the kernel takes a while to verify each.
-    fn load_programs(&mut self, config: &Config) -> Result<(), CaptureError> {
+    fn load_programs(&mut self, config: &Config, btf: &Btf) -> Result<(), CaptureError> {
         let mut jobs = Vec::new();
         for (name, program) in self.bpf.programs_mut() {
             jobs.extend(Job::of(name, program, config)?);
@@ -244,7 +242,7 @@ impl Capture {
         let work = || {
             // No guard may live while a program is verified.
             while let Some(job) = next() {
-                let name = job.run(&self.btf);
+                let name = job.run(btf);
                 lock(&loaded).push(name);
             }
         };

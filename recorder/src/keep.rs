@@ -25,7 +25,7 @@ pub enum Keep {
 const TURN: Duration = Duration::from_secs(1);
 /// Events that may be more before the oldest go: each time costs a look at all that stays.
 const MORE: u64 = 4096;
-/// Bytes of what was removed that may wait for their space to be given back.
+/// See [`Keeper::slack`].
 const SLACK: u64 = 16 << 20;
 
 /// Keeps the history of a recording within its bounds.
@@ -36,6 +36,8 @@ pub(crate) struct Keeper {
     cut: Instant,
     /// What the trace weighed when its space was last given back, bytes.
     reclaimed: u64,
+    /// Bytes of what was removed that may wait for their space to be given back.
+    slack: u64,
     /// What it weighed when nothing more could go, bytes.
     stuck: Option<u64>,
 }
@@ -47,6 +49,7 @@ impl Keeper {
             next: Instant::now() + TURN,
             cut: Instant::now(),
             reclaimed: 0,
+            slack: SLACK,
             stuck: None,
         }
     }
@@ -54,6 +57,7 @@ impl Keeper {
     /// The next turn is the last one, and comes at once.
     pub(crate) fn hurry(&mut self) {
         self.next = Instant::now();
+        self.slack = 0;
     }
 
     /// Gives up what is too much, if it is time to look. Whether the limit cannot be held for
@@ -143,7 +147,7 @@ impl Keeper {
 
     /// Gives space back once there is much of it.
     fn reclaim(&mut self, store: &Store) -> Result<(), StoreError> {
-        if store.weight()? > self.reclaimed.saturating_mul(2) + SLACK {
+        if store.weight()? > self.reclaimed.saturating_mul(2) + self.slack {
             store.reclaim()?;
             self.reclaimed = store.weight()?;
         }

@@ -51,6 +51,7 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
         wishes: Wishes {
             // They bring nothing back.
             reads: false,
+            ring_bytes: args.ring_size,
             ..Wishes::default()
         },
         durability: recording::durability(args.durability),
