@@ -149,6 +149,17 @@ pub(crate) struct Record {
     /// 200MB; what remains starts with the state that stood then
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_size: Option<String>,
+    /// Mask what looks like a secret: values of variables such as *_TOKEN, known tokens, and
+    /// files such as .env
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Mask the value of this variable too; may be given again; implies --redact
+    #[arg(long, value_name = "NAME")]
+    pub(crate) redact_env: Vec<OsString>,
+    /// Mask the contents of what matches, relative to its --watch directory; may be given
+    /// again; implies --redact
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) redact_path: Vec<OsString>,
     /// The command with its arguments, after --
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -500,6 +511,9 @@ pub(crate) struct Pack {
     /// With --thin: leave out what files below DIR supply, instead; may be given again
     #[arg(long, value_name = "DIR", requires = "thin")]
     pub(crate) from: Vec<PathBuf>,
+    /// Pack nothing if anything in it looks like a secret, instead of warning
+    #[arg(long)]
+    pub(crate) refuse_secrets: bool,
     /// Where to; a pack that is there is replaced [default: the name of the trace with
     /// .dkpack, here]
     #[arg(short, long, value_name = "FILE")]

@@ -251,7 +251,7 @@ impl From<RecordError> for CliError {
             RecordError::BringBack(error) => error.into(),
             RecordError::Unreadable { .. } => Self::new(Kind::Recorder, message)
                 .hint("what cannot be read cannot be kept: give access to it, or --exclude it"),
-            RecordError::Scope(_) => Self::new(Kind::Recorder, message),
+            RecordError::Scope(_) | RecordError::Redact(_) => Self::new(Kind::Recorder, message),
         }
     }
 }

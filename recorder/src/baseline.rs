@@ -3,6 +3,7 @@
 //! Directories are listed one after the other; contents are read, hashed and compressed
 //! on all processors, a bounded amount at a time.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::bring_back::Restored;
 use crate::observation::monotonic;
 use crate::probe::{self, Large, Read, Stat};
 use crate::recording::{Recording, node_of};
+use crate::redact::Redaction;
 use crate::scan::{is_gone, names};
 use crate::tree::ReadState;
 
@@ -138,7 +140,9 @@ pub(crate) fn report(recording: &mut Recording<'_>, losses: Losses) -> Result<()
         .into_iter()
         .try_for_each(|(file, path, reason)| match reason {
             // The baseline has its length already.
-            GapReason::Omitted => recording.gap(reason, Some(file), Some(&path), Vec::new()),
+            GapReason::Omitted | GapReason::Redacted => {
+                recording.gap(reason, Some(file), Some(&path), Vec::new())
+            }
             _ => recording.lose(file, &path, reason),
         })
 }
@@ -146,7 +150,7 @@ pub(crate) fn report(recording: &mut Recording<'_>, losses: Losses) -> Result<()
 impl Scan<'_, '_> {
     fn roots(&mut self) -> Result<(), BaselineError> {
         let top = self.recording.tree.node_change(FileId::TOP);
-        self.recording.writer.baseline(vec![top])?;
+        self.recording.baseline(vec![top])?;
         let roots = self.recording.scope.roots().to_vec();
         for root in roots {
             let dir = if root.label.is_empty() {
@@ -159,7 +163,7 @@ impl Scan<'_, '_> {
                 match self.node(&root.path) {
                     Some((_, node)) => {
                         let (file, changes) = self.recording.tree.add(&place, node);
-                        self.recording.writer.baseline(changes)?;
+                        self.recording.baseline(changes)?;
                         file
                     }
                     None => continue,
@@ -220,14 +224,14 @@ impl Scan<'_, '_> {
             .filter(|_| stat.kind != Kind::Dir)
         {
             let changes = tree.link(file, place);
-            self.recording.writer.baseline(changes)?;
+            self.named(file, &path, changes)?;
             return Ok(None);
         }
         let (file, changes) = tree.add(place, node);
         if let Some(known) = tree.get_mut(file) {
             known.looked = Some(stat.ctime);
         }
-        self.recording.writer.baseline(changes)?;
+        self.named(file, &path, changes)?;
         self.files += 1;
         match stat.kind {
             Kind::Dir => return Ok(Some((file, path))),
@@ -244,14 +248,30 @@ impl Scan<'_, '_> {
         Ok(None)
     }
 
+    /// A name with the node it leads to.
+    fn named(
+        &mut self,
+        file: FileId,
+        path: &Path,
+        changes: Vec<Change>,
+    ) -> Result<(), BaselineError> {
+        self.recording.is_denied(file, path);
+        if self.recording.baseline(changes)? {
+            let path = path.to_owned();
+            self.losses.push((file, path, GapReason::Redacted));
+        }
+        Ok(())
+    }
+
     fn read_waiting(&mut self) -> Result<(), BaselineError> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         let (store, limit) = (self.recording.store, self.recording.whole_limit());
+        let redaction = self.recording.redaction.as_ref();
         let taken: Vec<Taken> = waiting
             .par_iter()
             .map_init(Vec::new, |buffer, waiting| {
-                take(store, waiting, limit, buffer)
+                take((store, redaction), waiting, limit, buffer)
             })
             .collect();
         for (waiting, taken) in waiting.into_iter().zip(taken) {
@@ -264,12 +284,14 @@ impl Scan<'_, '_> {
     fn keep(&mut self, waiting: Waiting, taken: Taken) -> Result<(), BaselineError> {
         let Waiting { file, path, .. } = waiting;
         match taken {
-            Taken::Prepared(prepared, read) => {
+            Taken::Prepared(prepared, read, redacted) => {
                 self.bytes += prepared.len();
+                self.recording.note_redacted(file, redacted);
                 let seen = self.recording.seen(&read.stat);
                 let content = self.recording.writer.adopt(file, prepared, seen)?;
+                let content = content.redacted(redacted);
                 let change = Change::Content { file, content };
-                self.recording.writer.baseline(vec![change])?;
+                self.recording.baseline(vec![change])?;
                 self.mark(file, read);
                 Ok(())
             }
@@ -296,11 +318,8 @@ impl Scan<'_, '_> {
         large: &Large,
     ) -> Result<(), BaselineError> {
         let (seen, begun) = (self.recording.seen(&large.stat), monotonic());
-        let open = || {
-            let mut file = large.file.try_clone()?;
-            std::io::Seek::rewind(&mut file)?;
-            Ok(file)
-        };
+        let (masks, any) = (self.recording.masks(file, &path), Cell::new(false));
+        let open = || masks.open(large, &any);
         let content = match self.recording.writer.encode_long(file, seen, open) {
             Ok(content) => content,
             Err(StoreError::Content(ContentError::Io(_))) => {
@@ -311,9 +330,11 @@ impl Scan<'_, '_> {
         let Ok(Some(racy)) = large.recheck() else {
             return self.lose(file, path, GapReason::Torn);
         };
+        self.recording.note_redacted(file, any.get());
         if let Some(content) = content {
+            let content = content.redacted(any.get());
             let change = Change::Content { file, content };
-            self.recording.writer.baseline(vec![change])?;
+            self.recording.baseline(vec![change])?;
         }
         self.bytes += large.stat.size;
         let stat = large.stat;
@@ -326,7 +347,7 @@ impl Scan<'_, '_> {
         let (stat, begun) = (large.stat, monotonic());
         let content = Recording::omitted(stat.size, stat.mtime);
         let change = Change::Content { file, content };
-        self.recording.writer.baseline(vec![change])?;
+        self.recording.baseline(vec![change])?;
         self.recording.omitted.insert(file, (stat.size, stat.mtime));
         let racy = false;
         self.mark(file, ReadState { stat, racy, begun });
@@ -347,27 +368,39 @@ impl Scan<'_, '_> {
         };
         let content = Recording::missing(missing, 0);
         let change = Change::Content { file, content };
-        self.recording.writer.baseline(vec![change])?;
+        self.recording.baseline(vec![change])?;
         self.losses.push((file, path, reason));
         Ok(())
     }
 }
 
 enum Taken {
-    Prepared(Prepared, ReadState),
+    Prepared(Prepared, ReadState, bool),
     Large(Large),
     Lost(GapReason),
     Failed(ContentError),
 }
 
 /// Reads and packs one file; runs on any thread.
-fn take(store: &Store, waiting: &Waiting, limit: usize, buffer: &mut Vec<u8>) -> Taken {
+fn take(
+    (store, redaction): (&Store, Option<&Redaction>),
+    waiting: &Waiting,
+    limit: usize,
+    buffer: &mut Vec<u8>,
+) -> Taken {
     let begun = monotonic();
     match probe::read_stable(&waiting.path, &waiting.ident, limit, buffer) {
-        Read::Stable { stat, racy } => match store.prepare(buffer) {
-            Ok(prepared) => Taken::Prepared(prepared, ReadState { stat, racy, begun }),
-            Err(error) => Taken::Failed(error),
-        },
+        Read::Stable { stat, racy } => {
+            let redacted = redaction.is_some_and(|redaction| {
+                let denied = redaction.denies(waiting.file);
+                redaction.redactor.mask_content(buffer, denied)
+            });
+            let read = ReadState { stat, racy, begun };
+            match store.prepare(buffer) {
+                Ok(prepared) => Taken::Prepared(prepared, read, redacted),
+                Err(error) => Taken::Failed(error),
+            }
+        }
         Read::Large(large) => Taken::Large(large),
         Read::Torn => Taken::Lost(GapReason::Torn),
         Read::Gone | Read::Replaced => Taken::Lost(GapReason::Vanished),

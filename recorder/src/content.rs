@@ -1,7 +1,7 @@
 //! Reading contents: a stable read becomes a version; what cannot be read now is put
 //! off, and what can never be read is a gap.
 
-use std::io::Seek;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -114,10 +114,11 @@ impl Recording<'_> {
         let fetched = match outcome {
             Read::Stable { stat, racy } => {
                 let seen = self.seen(&stat);
+                let redacted = self.redact(file, path, &mut buffer);
                 let content = self.writer.encode(file, &buffer, seen);
                 content.map(|content| {
-                    let read = ReadState { stat, racy, begun };
-                    Fetched::Content(content.map(Box::new), read)
+                    let content = content.map(|content| Box::new(content.redacted(redacted)));
+                    Fetched::Content(content, ReadState { stat, racy, begun })
                 })
             }
             Read::Large(large) if large.stat.size > self.max_file => {
@@ -287,11 +288,8 @@ impl Recording<'_> {
         (large, begun): (&Large, u64),
     ) -> Result<Fetched, StoreError> {
         let seen = self.seen(&large.stat);
-        let open = || {
-            let mut file = large.file.try_clone()?;
-            file.rewind()?;
-            Ok(file)
-        };
+        let (masks, any) = (self.masks(file, path), Cell::new(false));
+        let open = || masks.open(large, &any);
         let content = match self.writer.encode_long(file, seen, open) {
             Err(StoreError::Content(ContentError::Io(error))) => {
                 tracing::debug!(?path, %error, "cannot read");
@@ -300,10 +298,12 @@ impl Recording<'_> {
             content => content?,
         };
         let stat = large.stat;
+        self.note_redacted(file, any.get());
         Ok(match large.recheck() {
             Ok(Some(racy)) => {
                 let read = ReadState { stat, racy, begun };
-                Fetched::Content(content.map(Box::new), read)
+                let content = content.map(|content| Box::new(content.redacted(any.get())));
+                Fetched::Content(content, read)
             }
             _ => Fetched::Torn,
         })

@@ -280,6 +280,7 @@ impl Recording<'_> {
                 let origin = Origin {
                     path: Some(&path),
                     predecessor: self.tree.child(&place),
+                    secret: pending.names.iter().any(|name| self.is_secret(name)),
                 };
                 self.play_names(&pending, node, origin)?;
                 self.glance(&place)

@@ -22,6 +22,7 @@ pub mod probe;
 mod reconcile;
 mod record;
 mod recording;
+pub mod redact;
 mod refinery;
 mod restoring;
 mod run;

@@ -87,6 +87,7 @@ impl Recording<'_> {
         let origin = Origin {
             path: Some(path),
             predecessor: predecessor.filter(|_| stat.kind == Kind::File),
+            secret: false,
         };
         let file = self.create(place, node_of(stat, parts), self.now(), origin)?;
         match stat.kind {

@@ -131,7 +131,7 @@ impl<'r, 's> Pipeline<'r, 's> {
             exit: Some(status),
             ..command.clone()
         };
-        self.recording.writer.process(COMMAND, &ended);
+        self.recording.process(COMMAND, &ended);
         let time = self.recording.timestamp(monotonic);
         let command = self.recording.command_now();
         self.recording
@@ -200,11 +200,7 @@ impl<'r, 's> Pipeline<'r, 's> {
                 bytes,
             } => {
                 let time = self.recording.timestamp(monotonic);
-                for piece in bytes.chunks(Op::MAX_OUTPUT) {
-                    let bytes = piece.to_vec();
-                    let op = Op::Output { stream, bytes };
-                    self.recording.emit_of(COMMAND, time, op)?;
-                }
+                self.recording.print((COMMAND, time), stream, bytes)?;
                 Ok(None)
             }
             Control::Ended {

@@ -19,6 +19,7 @@ use crate::live;
 use crate::pipeline::Control;
 use crate::priority::lower_this_thread;
 use crate::recording::Recording;
+use crate::redact::{RedactError, Redaction, Redactor, Rules, Words};
 use crate::run::{Channels, Run, finish, seal};
 use crate::scope::{Scope, ScopeError};
 use crate::source::{Source, SourceError, Wishes};
@@ -47,6 +48,8 @@ pub struct Options {
     pub max_file: Option<u64>,
     /// How much history stays; all of it if that is not said.
     pub keep: Option<Keep>,
+    /// Whether secrets are masked, and which.
+    pub redact: Option<Rules>,
     /// Whether, and how, the directory is first brought back to its newest exact state.
     /// There must be one directory then, and all of it must be readable.
     pub bring_back: Option<BringBack>,
@@ -95,6 +98,9 @@ pub enum RecordError {
         /// Why.
         reason: &'static str,
     },
+    /// Secrets cannot be masked.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
     /// A tier was asked for that is not to be had.
     #[error("the {} backend is not available: {reason}", backend.word())]
     Backend {
@@ -116,6 +122,7 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     launch::check(program, caller.as_ref())?;
     let scope = Scope::new(&options.watch, &options.state_dir, &options.exclude)?;
     let scope = Arc::new(scope);
+    let redaction = redaction(options, caller.as_ref())?;
     tier::check(options.backend)?;
     let store = open_store(&options.state_dir, options.durability)?;
     if let Some(how) = options.bring_back {
@@ -131,11 +138,21 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
         progress.backend(source.backend(), &reason);
     }
     let id = store.next_session()?;
-    let session = host::session(id, &options.argv, &scope, (source.backend(), &reason));
+    let mut session = host::session(id, &options.argv, &scope, (source.backend(), &reason));
+    if let Some(redaction) = &redaction {
+        redaction.session(&mut session);
+    }
     let owner = caller.clone();
     let recorded = live::served(&store, &options.state_dir, owner.as_ref(), || {
         let what = (options, scope, session, owner.clone());
-        with_store(&store, source, what, prepared, channels, progress)
+        with_store(
+            (&store, redaction),
+            source,
+            what,
+            prepared,
+            channels,
+            progress,
+        )
     });
     source.stop();
     let mut outcome = match recorded {
@@ -166,17 +183,21 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
 }
 
 fn with_store(
-    store: &Store,
+    (store, redaction): (&Store, Option<Redaction>),
     source: &mut dyn Source,
     (options, scope, mut session, caller): (&Options, Arc<Scope>, Session, Option<Caller>),
     prepared: Prepared,
     channels: Channels,
     progress: &dyn Progress,
 ) -> Result<Outcome, RecordError> {
-    let writer = store.begin(&session)?;
+    let mut writer = store.begin(&session)?;
+    if redaction.is_some() {
+        writer.declare_redacted();
+    }
     let tree = Tree::new(scope.clone(), host::top(&scope));
     let mut recording = Recording::new(store, scope, tree, writer);
     recording.max_file = options.max_file.unwrap_or(u64::MAX);
+    recording.redaction = redaction;
     recording.captured.widely = source.backend() == Backend::Fentry;
     let interrupted = || prepared.interrupted().is_some();
     let losses = match baseline::scan(&mut recording, progress, &interrupted) {
@@ -218,6 +239,18 @@ fn with_store(
     };
     let (status, end) = run.complete(&mut recording, channels, &process);
     Ok(finish(recording, &session, status, end))
+}
+
+/// What is to be masked: the command sees the environment of the caller, or the recorder's.
+fn redaction(options: &Options, caller: Option<&Caller>) -> Result<Option<Redaction>, RedactError> {
+    let Some(rules) = &options.redact else {
+        return Ok(None);
+    };
+    let words = Words::of(rules, std::env::vars_os());
+    let of_caller = caller.map(|caller| Words::of(rules, caller.env().iter().cloned()));
+    let words = words.and(of_caller.unwrap_or_default());
+    let redactor = Redactor::new(words.all(), &rules.paths)?;
+    Ok(Some(Redaction::new(redactor)))
 }
 
 /// Opens the store on a thread of low priority, which the store's own threads inherit.

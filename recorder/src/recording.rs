@@ -16,6 +16,7 @@ use crate::content::Fetched;
 use crate::look::Reading;
 use crate::observation::monotonic;
 use crate::probe::{self, NodeParts, Stat};
+use crate::redact::Redaction;
 use crate::scope::Scope;
 use crate::tree::Tree;
 
@@ -57,6 +58,8 @@ pub(crate) struct Recording<'s> {
     pub(crate) max_file: u64,
     /// Files that are, with the length and the time of change that were last recorded.
     pub(crate) omitted: HashMap<FileId, (u64, UnixTime)>,
+    /// What is masked, and where.
+    pub(crate) redaction: Option<Redaction>,
     /// While the last reconcile runs: the paths it found changes at.
     pub(crate) found: Option<Vec<(FileId, PathBuf)>>,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) path: Option<&'a Path>,
     /// The file that had the name before, whose content may be much the same.
     pub(crate) predecessor: Option<FileId>,
+    /// It had a name that makes all of it secret.
+    pub(crate) secret: bool,
 }
 
 /// A file that came and went before anybody looked.
@@ -108,6 +113,7 @@ impl<'s> Recording<'s> {
             actor: None,
             max_file: u64::MAX,
             omitted: HashMap::new(),
+            redaction: None,
             found: None,
         }
     }
@@ -131,8 +137,9 @@ impl<'s> Recording<'s> {
     ) -> Result<Seq, StoreError> {
         if let Some(file) = file {
             self.note(file, &op);
+            self.deny_by_name(file, &op);
         }
-        self.writer.append(Record {
+        self.append(Record {
             time,
             process: self.actor,
             file,
@@ -147,7 +154,7 @@ impl<'s> Recording<'s> {
         time: Timestamp,
         op: Op,
     ) -> Result<Seq, StoreError> {
-        self.writer.append(Record {
+        self.append(Record {
             time,
             process: Some(process),
             file: None,
@@ -225,6 +232,9 @@ impl<'s> Recording<'s> {
         };
         let is_file = node.kind == Kind::File;
         let (file, mut changes) = self.tree.add(place, node);
+        if origin.secret || self.is_secret(place) {
+            self.deny(file);
+        }
         if let Some(predecessor) = origin.predecessor {
             self.writer.succeed(file, predecessor);
         }

@@ -152,7 +152,7 @@ fn pipeline(
     process: &Process,
     keep: Option<Keep>,
 ) -> Result<(), String> {
-    recording.writer.process(COMMAND, process);
+    recording.process(COMMAND, process);
     recording.know_command(process);
     let started = recording.timestamp(recording.zero);
     let store = recording.store;
@@ -181,10 +181,7 @@ fn seal_of(recording: &Recording<'_>, status: ExitStatus, faults: &[String]) -> 
         end_wall: host::unix_time(SystemTime::now()),
         status,
         root: Digest::of(b""),
-        faults: faults
-            .iter()
-            .map(|text| text.clone().into_bytes())
-            .collect(),
+        faults: faults.iter().map(|text| recording.masked(text)).collect(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! The scope: which paths are recorded, and which root each belongs to.
 
+mod patterns;
+
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use diffkeeper_store::model::Root;
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+pub(crate) use patterns::Patterns;
 
 /// Why a scope could not be had. All are mistakes of the caller.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +63,7 @@ pub struct Scope {
     roots: Vec<ScopeRoot>,
     state: PathBuf,
     excludes: Vec<String>,
-    globs: GlobSet,
+    globs: Patterns,
 }
 
 impl Scope {
@@ -97,7 +99,7 @@ impl Scope {
             roots,
             state,
             excludes: excludes.to_vec(),
-            globs: compile(excludes)?,
+            globs: Patterns::new(excludes)?,
         })
     }
 
@@ -147,17 +149,7 @@ impl Scope {
     /// Whether a pattern matches this path, relative to its root, or a directory above.
     #[must_use]
     pub fn excluded(&self, relative: &[u8]) -> bool {
-        if self.globs.is_empty() || relative.is_empty() {
-            return false;
-        }
-        let ends = relative
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .map(|(index, _)| index)
-            .chain([relative.len()]);
-        let mut prefixes = ends.filter_map(|end| relative.get(..end));
-        prefixes.any(|prefix| self.globs.is_match(OsStr::from_bytes(prefix)))
+        self.globs.hold(relative)
     }
 
     /// Whether the path is recorded: located and not excluded.
@@ -256,27 +248,6 @@ fn label(paths: Vec<PathBuf>) -> Vec<ScopeRoot> {
         roots.push(ScopeRoot { path, label });
     }
     roots
-}
-
-fn compile(patterns: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let anchored = pattern.trim_end_matches('/').contains('/');
-        let bare = pattern.trim_matches('/');
-        if anchored {
-            set.add(glob(bare)?);
-        } else {
-            set.add(glob(&format!("**/{bare}"))?);
-        }
-    }
-    set.build()
-}
-
-fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
 }
 
 #[cfg(test)]

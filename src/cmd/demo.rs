@@ -49,6 +49,7 @@ pub(crate) fn run(args: &cli::Demo, config: &Config) -> Result<ExitCode, CliErro
         durability: Durability::Crash,
         max_file: None,
         keep: None,
+        redact: None,
         bring_back: None,
     };
     let outcome = record(&options, &Bar::new(config))?;

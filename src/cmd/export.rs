@@ -2,6 +2,7 @@
 //! list of what is not.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use diffkeeper_store::export::{ExportError, LeftOut, Options, Report, Why, export};
@@ -74,6 +75,7 @@ fn tell(
     let left_out = left_out.map(ToString::to_string);
     let all: Vec<String> = damage.chain(left_out).collect();
     name_left_out(&all);
+    warn_of_masks(snapshot, args);
     warn_of_refusals(report);
     note(
         config,
@@ -89,6 +91,26 @@ fn tell(
             trace::provenance(reader.session().backend),
         ),
     );
+}
+
+/// Names what is not what was on disk.
+fn warn_of_masks(snapshot: &Snapshot, args: &cli::Export) {
+    let chosen = args.path.as_deref().and_then(|path| glob(path).ok());
+    let masked = snapshot.entries().iter().filter(|entry| entry.is_masked());
+    let masked = masked.filter(|entry| {
+        let path = OsStr::from_bytes(&entry.path);
+        chosen.as_ref().is_none_or(|chosen| chosen.is_match(path))
+    });
+    let masked: Vec<_> = masked.collect();
+    for entry in masked.iter().take(NAMED) {
+        let path = escape(&entry.path);
+        warn(format_args!(
+            "redacted: {path}: parts of it were masked when it was recorded"
+        ));
+    }
+    if let Some(more) = masked.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        warn(format_args!("redacted: {more} more"));
+    }
 }
 
 /// Names what was left out, one by one.

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use diffkeeper_recorder::redact::{Matcher, Rules, Words};
 use diffkeeper_store::model::SessionId;
-use diffkeeper_store::pack::{PackError, PackOptions, PackReport, pack};
+use diffkeeper_store::pack::{PackError, PackOptions, PackReport, Suspects, pack};
 use diffkeeper_store::size::format_bytes;
 
 use crate::cli;
@@ -32,15 +33,25 @@ pub(crate) fn run(args: &cli::Pack, config: &Config) -> Result<ExitCode, CliErro
     } else {
         None
     };
+    let matcher = matcher()?;
+    let inspect = |text: &[u8]| matcher.is_in(text);
     let options = PackOptions {
         sessions,
         thin: supply.as_ref(),
+        inspect: Some(&inspect),
+        refuse: args.refuse_secrets,
     };
     let progress = Progress::new(config, "packing");
     let report = pack(&store, &out, &options, &progress)?;
     drop(progress);
     tell(&report, &out, config);
     Ok(ExitCode::from(u8::from(report.damaged > 0)))
+}
+
+/// What looks like a secret here: the shapes, and the values of the environment.
+fn matcher() -> Result<Matcher, CliError> {
+    let words = Words::of(&Rules::default(), std::env::vars_os());
+    Matcher::new(words.all()).map_err(|error| CliError::recorder(error.to_string()))
 }
 
 /// The name of the state directory, here.
@@ -62,6 +73,12 @@ fn tell(report: &PackReport, out: &std::path::Path, config: &Config) {
             "the trace is damaged: {records} damaged or missing, and so they are in the pack"
         ));
     }
+    if report.suspects.total() > 0 {
+        warn(format_args!(
+            "{} what looks like a secret; `record --redact` keeps such things out of a trace",
+            holding(&report.suspects)
+        ));
+    }
     let omitted = match report.omitted {
         0 => String::new(),
         omitted => format!(", without {}", counted(omitted, "unchanged content")),
@@ -76,6 +93,23 @@ fn tell(report: &PackReport, out: &std::path::Path, config: &Config) {
             path_text(out),
         ),
     );
+}
+
+/// `1 content and 2 blocks hold`.
+fn holding(suspects: &Suspects) -> String {
+    let parts = [
+        (suspects.contents, "content"),
+        (suspects.events, "block"),
+        (suspects.others, "other record"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| counted(*count, what)).collect();
+    let verb = if suspects.total() == 1 {
+        "holds"
+    } else {
+        "hold"
+    };
+    format!("{} {verb}", parts.join(", "))
 }
 
 impl From<PackError> for CliError {
@@ -94,6 +128,11 @@ impl From<PackError> for CliError {
             }
             PackError::Io { path, source } => at_path(&path, &source),
             PackError::TooLong(_) => Self::usage(message),
+            PackError::Suspect(suspects) => Self::negative(format!(
+                "nothing was packed: {} what looks like a secret",
+                holding(&suspects)
+            ))
+            .hint("`record --redact` keeps such things out of a trace"),
             PackError::OutOfOrder => Self::negative(message),
         }
     }

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use diffkeeper_recorder::redact::{Rules, SHORTEST, Words};
 use diffkeeper_recorder::source::Wishes;
 use diffkeeper_recorder::{Keep, Options, Outcome, Progress, record};
 use diffkeeper_store::model::{self, GapReason, Op, OpKind, Seq};
@@ -42,7 +43,7 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
         argv: args.command.clone(),
         state_dir: config.state_dir.clone(),
         watch,
-        exclude: globs(&args.exclude)?,
+        exclude: globs("--exclude", &args.exclude)?,
         backend: backend(args.backend),
         output: args.output,
         wishes: Wishes {
@@ -59,6 +60,7 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             .map(size)
             .transpose()?
             .map(Keep::Bytes),
+        redact: rules(args)?,
         bring_back: None,
     })
 }
@@ -68,10 +70,35 @@ fn size(text: &str) -> Result<u64, CliError> {
     size.map_err(|error| CliError::usage(error.to_string()))
 }
 
-pub(super) fn globs(globs: &[std::ffi::OsString]) -> Result<Vec<String>, CliError> {
+/// What is to be masked; tells of values that were named and cannot be.
+fn rules(args: &cli::Record) -> Result<Option<Rules>, CliError> {
+    let asked = args.redact || !args.redact_env.is_empty() || !args.redact_path.is_empty();
+    let rules = Rules {
+        env: args.redact_env.clone(),
+        paths: globs("--redact-path", &args.redact_path)?,
+    };
+    if !asked {
+        return Ok(None);
+    }
+    for name in &rules.env {
+        if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
+            let name = path_text(name.as_ref());
+            warn(format_args!("diffkeeper: --redact-env {name} is not set"));
+        }
+    }
+    for name in Words::of(&rules, std::env::vars_os()).short {
+        let name = path_text(name.as_ref());
+        warn(format_args!(
+            "diffkeeper: the value of {name} is not masked: it has fewer than {SHORTEST} bytes"
+        ));
+    }
+    Ok(Some(rules))
+}
+
+pub(super) fn globs(option: &str, globs: &[std::ffi::OsString]) -> Result<Vec<String>, CliError> {
     let utf8 = |glob: &std::ffi::OsString| {
         let text = glob.to_str().map(str::to_owned);
-        text.ok_or_else(|| CliError::usage("--exclude takes a glob in UTF-8"))
+        text.ok_or_else(|| CliError::usage(format!("{option} takes a glob in UTF-8")))
     };
     globs.iter().map(utf8).collect()
 }

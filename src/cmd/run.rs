@@ -45,7 +45,7 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
         argv: args.command.clone(),
         state_dir: config.state_dir.clone(),
         watch: vec![args.watch.clone()],
-        exclude: recording::globs(&args.exclude)?,
+        exclude: recording::globs("--exclude", &args.exclude)?,
         backend: recording::backend(args.backend),
         output: false,
         wishes: Wishes {
@@ -57,6 +57,8 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
         durability: recording::durability(args.durability),
         max_file: None,
         keep: args.keep.as_deref().map(keep).transpose()?,
+        // A masked state could not be brought back.
+        redact: None,
         bring_back: Some(BringBack {
             last_good: args.on_damage == cli::OnDamage::LastGood,
         }),
@@ -172,6 +174,9 @@ impl From<BringBackError> for CliError {
         match error {
             BringBackError::Newest(NewestError::Damaged(_)) => failure.hint(
                 "--on-damage=last-good takes the newest undamaged state; `diffkeeper verify` lists all damage",
+            ),
+            BringBackError::Newest(NewestError::Masked(_)) => failure.hint(
+                "a trace of `record --redact` is none to bring back; --on-damage=last-good takes the newest state without masks",
             ),
             BringBackError::Newest(NewestError::NoneExact(_)) => failure.hint(
                 "`diffkeeper restore --to DIR --time WHEN` brings back what there is; start over with a new --state-dir",

@@ -135,7 +135,8 @@ fn object(reader: &SessionReader<'_>) -> Object {
         .set_some("start_ns", reader.base().map(|base| base.time.0))
         .set_some("dropped", reader.base().map(|base| base.dropped))
         .set("baseline", progress.baseline_done)
-        .set("sealed", reader.seal().is_some());
+        .set("sealed", reader.seal().is_some())
+        .set("redacted", reader.is_redacted().unwrap_or(true));
     if let Some(seal) = reader.seal() {
         object.set("exit", seal.status.shell_code());
         if let ExitStatus::Signal(signal) = seal.status {

@@ -10,7 +10,7 @@ use diffkeeper_store::model::{FileId, Kind, Seq, VersionRef, escape};
 use crate::cli;
 use crate::config::{self, Config};
 use crate::error::CliError;
-use crate::output::{Output, note, shorten};
+use crate::output::{Output, note, shorten, warn};
 use crate::trace;
 
 /// Names of a directory that a hint lists.
@@ -86,11 +86,16 @@ fn write_content(
     at: Seq,
     output: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let Some((seq, _)) = reader.version_at(file, at)? else {
+    let Some((seq, version)) = reader.version_at(file, at)? else {
         return Err(CliError::negative("the content was not recorded"));
     };
     let mut content = reader.content(VersionRef { file, seq })?;
-    Ok(content.write_to(output)?)
+    content.write_to(output)?;
+    if version.redacted {
+        output.flush()?;
+        warn("redacted: parts of it were masked when it was recorded");
+    }
+    Ok(())
 }
 
 fn listing(reader: &SessionReader<'_>, dir: FileId, at: Seq) -> Result<String, CliError> {

@@ -104,6 +104,13 @@ fn tell(report: &VerifyReport, config: &Config) {
             format_args!("{omitted} left out on purpose, by a thin pack or a size limit"),
         );
     }
+    if report.redacted > 0 {
+        let redacted = counted(report.redacted, "version");
+        note(
+            config,
+            format_args!("{redacted} redacted: what was checked is the content with its masks"),
+        );
+    }
     let total = report.findings.len() as u64 + report.further;
     note(
         config,

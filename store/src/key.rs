@@ -14,6 +14,8 @@ pub(crate) enum SessionPart {
     Progress = 1,
     Seal = 2,
     Base = 3,
+    /// Secrets are masked in it.
+    Redaction = 4,
     /// In thin packs: what can supply the contents that were left out.
     Supply = 8,
 }

@@ -22,6 +22,7 @@ pub mod live;
 mod lookup;
 mod loss;
 mod marks;
+pub mod mask;
 mod meter;
 pub mod model;
 pub mod pack;

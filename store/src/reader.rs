@@ -135,6 +135,15 @@ impl<'s> SessionReader<'s> {
         }
     }
 
+    /// Whether secrets are masked in it.
+    ///
+    /// # Errors
+    /// A damaged record.
+    pub fn is_redacted(&self) -> Result<bool, StoreError> {
+        let key = key::session(self.session.id, SessionPart::Redaction);
+        Ok(self.store.db.get(Space::Session, &key)?.is_some())
+    }
+
     /// The end of the session: that of recording, or the last event that was committed.
     #[must_use]
     pub fn end(&self) -> Timestamp {

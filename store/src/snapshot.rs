@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::StoreError;
+use crate::mask::is_masked;
 use crate::model::{FileId, Kind, Node, Seq, SessionId, TracePath, UnixTime, Version, VersionRef};
 use crate::reader::SessionReader;
 
@@ -47,6 +48,18 @@ impl Entry {
             file: self.file,
             seq: *seq,
         })
+    }
+
+    /// Whether a part of it is masked, so that it is not what was there.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        let node = &self.state.node;
+        let mut xattrs = node.xattrs.iter();
+        let version = self.state.version.as_ref();
+        version.is_some_and(|(_, version)| version.redacted)
+            || is_masked(self.name())
+            || is_masked(&node.target)
+            || xattrs.any(|xattr| is_masked(&xattr.name) || is_masked(&xattr.value))
     }
 
     /// The last part of the path.

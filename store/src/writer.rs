@@ -78,6 +78,13 @@ impl NewContent {
         }
     }
 
+    /// The same, as one whose secrets were masked before it was encoded.
+    #[must_use]
+    pub const fn redacted(mut self, redacted: bool) -> Self {
+        self.encoded.version.redacted = redacted;
+        self
+    }
+
     fn new((encoded, built): (Encoded, Built)) -> Self {
         Self {
             encoded,
@@ -162,6 +169,12 @@ impl<'s> SessionWriter<'s> {
             .batch
             .put(Space::Session, key, encode_session(session));
         self.commit()
+    }
+
+    /// Says that secrets are masked in this session.
+    pub fn declare_redacted(&mut self) {
+        let key = key::session(self.session, SessionPart::Redaction);
+        self.pending.batch.put(Space::Session, key, vec![1]);
     }
 
     /// Rewrites what was not known when the session began: its clock anchors are those

@@ -18,6 +18,7 @@ const MAX_SEARCHED: u64 = 64 << 20;
 pub struct Look<'r> {
     reader: &'r SessionReader<'r>,
     processes: Rc<Processes<'r>>,
+    redacted: bool,
 }
 
 impl<'r> Look<'r> {
@@ -27,6 +28,7 @@ impl<'r> Look<'r> {
         Self {
             reader,
             processes: Rc::new(Processes::new(reader)),
+            redacted: reader.is_redacted().unwrap_or(true),
         }
     }
 
@@ -50,6 +52,7 @@ impl<'r> Look<'r> {
             paths,
             process,
             damaged,
+            redacted: self.redacted,
             ancestors: OnceCell::new(),
             unsearched: Cell::new(0),
         }
@@ -67,6 +70,7 @@ pub struct Found<'r> {
     pub paths: EventPaths,
     process: Option<Rc<Process>>,
     damaged: bool,
+    redacted: bool,
     ancestors: OnceCell<Vec<Rc<Process>>>,
     unsearched: Cell<u64>,
 }
@@ -82,6 +86,17 @@ impl Found<'_> {
     #[must_use]
     pub const fn damaged(&self) -> bool {
         self.damaged
+    }
+
+    /// Whether parts of the content that the event led to were masked.
+    #[must_use]
+    pub fn is_redacted(&self) -> bool {
+        let version = if self.redacted {
+            self.version()
+        } else {
+            Ok(None)
+        };
+        version.is_ok_and(|version| version.is_some_and(|version| version.redacted))
     }
 
     /// How many contents could not be searched.

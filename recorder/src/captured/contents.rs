@@ -1,8 +1,8 @@
 //! Contents: writes as they were captured, what was written unseen, and the check of a
 //! closed file against its reconstruction.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::io::Seek;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -104,18 +104,27 @@ impl Recording<'_> {
         if inode.size > self.max_file {
             return self.omit_captured((file, time), inode, op);
         }
-        let Some(content) = self.writer.capture(file, seen, capture)? else {
-            // What lies below it is not known: neither is what it leads to.
+        let hidden = self.hides(file, capture);
+        let captured = match hidden {
+            true => None,
+            false => self.writer.capture(file, seen, capture)?,
+        };
+        let redacted = hidden || self.is_redacted(file);
+        let Some(content) = captured else {
+            // What lies below it is not known, or may not be shown as it is: neither is what
+            // it leads to.
             self.unseen(file);
-            let reason = match self.omitted.contains_key(&file) {
+            self.note_redacted(file, redacted);
+            let reason = match redacted || self.omitted.contains_key(&file) {
                 true => MissingReason::Omitted,
                 false => MissingReason::Torn,
             };
-            let content = Self::missing(reason, inode.size);
+            let content = Self::missing(reason, inode.size).redacted(redacted);
             let changes = vec![Change::Content { file, content }];
             let time = self.timestamp(time);
             return self.emit(time, Some(file), op, changes).map(drop);
         };
+        let content = content.redacted(redacted);
         let mut changes = vec![Change::Content { file, content }];
         if let Some(since) = self.captured.checks.0.get_mut(&file) {
             *since = None;
@@ -334,11 +343,14 @@ impl Recording<'_> {
         let compared = match probe::read_stable(&path, &ident, limit, &mut buffer) {
             Read::Stable { stat, racy } => {
                 let seen = self.seen(&stat);
+                let was = self.is_redacted(file);
+                let redacted = self.redact(file, &path, &mut buffer);
                 let checked = self.writer.check(file, || Ok(buffer.as_slice()), seen);
-                checked.map(|checked| Some((checked, ReadState { stat, racy, begun })))
+                let read = ReadState { stat, racy, begun };
+                checked.map(|checked| Some((masked(checked, was, redacted), read)))
             }
             Read::Large(large) if large.stat.size > self.max_file => Ok(None),
-            Read::Large(large) => self.compare_long(file, &large, begun),
+            Read::Large(large) => self.compare_long(file, &path, (&large, begun)),
             // It is being written again, or has gone: then its close comes.
             Read::Torn | Read::Gone | Read::Replaced | Read::Unreadable(_) => Ok(None),
         };
@@ -352,19 +364,18 @@ impl Recording<'_> {
     fn compare_long(
         &mut self,
         file: FileId,
-        large: &Large,
-        begun: u64,
+        path: &Path,
+        (large, begun): (&Large, u64),
     ) -> Result<Option<(Checked, ReadState)>, StoreError> {
         let seen = self.seen(&large.stat);
-        let open = || {
-            let mut file = large.file.try_clone()?;
-            file.rewind()?;
-            Ok(file)
-        };
+        let (masks, any) = (self.masks(file, path), Cell::new(false));
+        let open = || masks.open(large, &any);
         let checked = match self.writer.check(file, open, seen) {
             Err(StoreError::Content(ContentError::Io(_))) => return Ok(None),
             checked => checked?,
         };
+        let checked = masked(checked, self.is_redacted(file), any.get());
+        self.note_redacted(file, any.get());
         let stat = large.stat;
         Ok(match large.recheck() {
             Ok(Some(racy)) => Some((checked, ReadState { stat, racy, begun })),
@@ -396,5 +407,16 @@ impl Recording<'_> {
             }
             Checked::Unknown(content) => self.keep(file, Some(Box::new(content)), read),
         }
+    }
+}
+
+/// What a comparison with masked bytes tells: where any were masked, before or now, a
+/// difference is no loss, since what is masked depends on what follows it.
+fn masked(checked: Checked, was: bool, is: bool) -> Checked {
+    match checked {
+        Checked::Differs(content) if was || is => Checked::Unknown(content.redacted(is)),
+        Checked::Differs(content) => Checked::Differs(content),
+        Checked::Unknown(content) => Checked::Unknown(content.redacted(is)),
+        Checked::Equal(digest) => Checked::Equal(digest),
     }
 }

@@ -95,9 +95,9 @@ impl Recording<'_> {
         let processes = &mut self.captured.processes;
         processes.last = processes.last.max(COMMAND.0) + 1;
         let id = ProcessId(processes.last);
-        self.writer.process(id, &process);
+        self.process(id, &process);
         let known = Known::new(id, task.start, process, kin);
-        processes.alive.insert(task.pid, known);
+        self.captured.processes.alive.insert(task.pid, known);
         id
     }
 
@@ -188,7 +188,7 @@ impl Recording<'_> {
             process.cwd = cwd.into_os_string().into_vec();
         }
         let (id, process) = (known.id, process.clone());
-        self.writer.process(id, &process);
+        self.process(id, &process);
         if first {
             // The pipeline has told of the command itself.
             return Ok(());
@@ -207,7 +207,7 @@ impl Recording<'_> {
         known.former.push((known.id, known.process));
         for (id, process) in &mut known.former {
             process.exit = Some(status);
-            self.writer.process(*id, process);
+            self.process(*id, process);
         }
         if known.id == self.command_now() {
             // Whoever waits for it tells its end.
@@ -234,11 +234,7 @@ impl Recording<'_> {
             Printed::Stderr => Stream::Stderr,
         };
         let time = self.timestamp(record.time);
-        for piece in bytes.chunks(Op::MAX_OUTPUT) {
-            let bytes = piece.to_vec();
-            self.emit_of(id, time, Op::Output { stream, bytes })?;
-        }
-        Ok(())
+        self.print((id, time), stream, bytes.to_vec())
     }
 }
 

@@ -46,7 +46,7 @@ impl Caller {
     }
 
     /// The environment of the command.
-    pub(super) fn env(&self) -> &[(OsString, OsString)] {
+    pub(crate) fn env(&self) -> &[(OsString, OsString)] {
         &self.env
     }
 

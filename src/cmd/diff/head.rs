@@ -24,7 +24,8 @@ pub(super) fn write(pair: &Pair<'_>, output: &mut Output) -> Result<(), CliError
         Kind::File | Kind::Symlink => git_lines(pair),
         kind => vec![note_of(pair, kind)],
     };
-    for line in lines.into_iter().chain(attributes(pair)) {
+    let redacted = pair.is_masked().then(|| "# redacted".to_owned());
+    for line in lines.into_iter().chain(attributes(pair)).chain(redacted) {
         let line = paint(output.color(), BOLD, line).to_string();
         writeln!(output, "{line}")?;
     }

@@ -57,6 +57,9 @@ fn side(object: &mut Object, entry: &Entry, prefix: &str) {
     if let Some((_, version)) = &entry.state.version {
         object.set(&format!("{prefix}_size"), version.length);
         object.set(&format!("{prefix}_provenance"), version.provenance.word());
+        if version.redacted {
+            object.set(&format!("{prefix}_redacted"), true);
+        }
     }
     if !node.target.is_empty() {
         object.set_bytes(&format!("{prefix}_target"), &node.target);

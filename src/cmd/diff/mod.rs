@@ -47,6 +47,8 @@ struct Told {
     damaged: u64,
     /// Contents that were not recorded.
     missing: u64,
+    /// Entries with masked parts.
+    redacted: u64,
     /// Lines that hold control bytes or are not UTF-8, and so are shown escaped.
     escaped: u64,
     /// For `--stat`.
@@ -178,6 +180,7 @@ impl Job<'_, '_> {
 
     fn show(&mut self, pair: &Pair<'_>) -> Result<(), CliError> {
         self.told.changed += 1;
+        self.told.redacted += u64::from(pair.is_masked());
         let (mut old, mut new) = (Side::new(pair.before), Side::new(pair.after));
         if !pair.same_content() {
             old.load(self.reader);
@@ -249,6 +252,12 @@ impl Told {
             let lines = counted(self.escaped, "line");
             warn(format_args!(
                 "{lines} shown escaped (control bytes, or not UTF-8); `diffkeeper show` gives the bytes"
+            ));
+        }
+        if self.redacted > 0 {
+            let changes = counted(self.redacted, "change");
+            warn(format_args!(
+                "{changes} redacted: parts were masked when they were recorded"
             ));
         }
         if self.missing > 0 {

@@ -71,6 +71,12 @@ impl<'a> Pair<'a> {
         sides.into_iter().flatten().map(|entry| &entry.path)
     }
 
+    /// Whether parts of it are masked, before or after.
+    pub(super) fn is_masked(&self) -> bool {
+        let sides = [self.before, self.after];
+        sides.into_iter().flatten().any(Entry::is_masked)
+    }
+
     /// Whether it moved.
     pub(super) fn renamed(&self) -> bool {
         matches!((self.before, self.after), (Some(old), Some(new)) if old.path != new.path)

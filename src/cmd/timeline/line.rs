@@ -44,6 +44,9 @@ fn describe(found: &Found<'_>) -> String {
     if let Some(process) = found.who() {
         let _ = write_process(&mut rest, &found.event, process);
     }
+    if found.is_redacted() {
+        rest.push_str("  (redacted)");
+    }
     if found.damaged() {
         rest.push_str("  (damaged)");
     }

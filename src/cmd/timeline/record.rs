@@ -36,6 +36,9 @@ pub(super) fn object(found: &Found<'_>) -> Result<Object, StoreError> {
     }
     if let Some(version) = found.version()? {
         object.set("provenance", Known::of(&version).word());
+        if version.redacted {
+            object.set("redacted", true);
+        }
         match version.repr {
             Repr::Missing(reason) => {
                 object.set("missing", reason.word());

@@ -47,6 +47,9 @@ pub enum Why {
     /// Its content was never recorded.
     #[error("the content was not recorded: {}", .0.word())]
     Missing(MissingReason),
+    /// Parts of it are masked.
+    #[error("parts of it were masked when it was recorded")]
+    Masked,
     /// The trace is damaged there.
     #[error("{0}")]
     Damaged(String),

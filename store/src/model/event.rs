@@ -305,5 +305,7 @@ tagged! {
         Lost = 10 "lost",
         /// The file is longer than the recorder was told to keep (`--max-file`).
         Omitted = 11 "omitted",
+        /// A name, a link target or an attribute was masked (`--redact`).
+        Redacted = 12 "redacted",
     }
 }

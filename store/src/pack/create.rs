@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::PackError;
 use super::block::MAGIC;
+use super::inspect::{Inspector, Suspects};
 use super::thin::Omitted;
 use super::write::Writer;
 use crate::content::Lookup;
@@ -33,6 +34,10 @@ pub struct PackOptions<'a> {
     pub sessions: Vec<SessionId>,
     /// Leaves out what this can supply.
     pub thin: Option<&'a Supply>,
+    /// Tells what must not be handed on.
+    pub inspect: Option<Inspector<'a>>,
+    /// Where there is such a thing, nothing is packed.
+    pub refuse: bool,
 }
 
 /// What was packed.
@@ -46,6 +51,8 @@ pub struct PackReport {
     pub bytes: u64,
     /// Contents left out, as they can be supplied.
     pub omitted: u64,
+    /// Records that hold what must not be handed on.
+    pub suspects: Suspects,
     /// Damaged records, which were packed as they are, and blobs that are missing.
     pub damaged: u64,
 }
@@ -69,7 +76,10 @@ pub fn pack(
         None => Omitted::default(),
     };
     let mut new = NewFile::create(out)?;
-    let report = write(store, &sessions, &omitted, options.thin, &new, meter)?;
+    let report = write(store, &sessions, &omitted, options, &new, meter)?;
+    if options.refuse && report.suspects.total() > 0 {
+        return Err(PackError::Suspect(report.suspects));
+    }
     new.keep(out)?;
     Ok(report)
 }
@@ -78,7 +88,7 @@ fn write(
     store: &Store,
     sessions: &[SessionId],
     omitted: &Omitted,
-    supply: Option<&Supply>,
+    options: &PackOptions<'_>,
     new: &NewFile,
     meter: &dyn Meter,
 ) -> Result<PackReport, PackError> {
@@ -87,7 +97,8 @@ fn write(
         store,
         sessions,
         omitted,
-        supply,
+        supply: options.thin,
+        inspect: options.inspect,
         writer: writer.map_err(|error| new.failed(error))?,
         path: &new.path,
         report: PackReport {
@@ -141,6 +152,7 @@ struct Packing<'a, W> {
     sessions: &'a [SessionId],
     omitted: &'a Omitted,
     supply: Option<&'a Supply>,
+    inspect: Option<Inspector<'a>>,
     writer: Writer<W>,
     path: &'a Path,
     report: PackReport,
@@ -166,7 +178,11 @@ impl<W: std::io::Write> Packing<'_, W> {
                 if space == Space::Session && self.supply.is_some() && key.ends_with(&said) {
                     continue;
                 }
-                let thin = match unsealed(space, &key, &raw) {
+                let plain = unsealed(space, &key, &raw);
+                if let (Some(inspect), Some(value)) = (self.inspect, plain) {
+                    self.report.suspects.record(inspect, space, &key, value);
+                }
+                let thin = match plain {
                     Some(value) if space == Space::Version => {
                         self.omitted.raw(*session, &key, value)
                     }
@@ -204,6 +220,9 @@ impl<W: std::io::Write> Packing<'_, W> {
                 match self.store.db.get(Space::Blob, &key) {
                     Ok(Some(value)) => {
                         self.report.blobs += 1;
+                        if let Some(inspect) = self.inspect {
+                            self.report.suspects.blob(inspect, &digest, &value);
+                        }
                         self.add(Space::Blob, &key, &value)?;
                     }
                     Ok(None) => self.report.damaged += 1,

@@ -7,6 +7,7 @@
 
 mod block;
 mod create;
+mod inspect;
 mod read;
 mod scan;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod write;
 use std::path::PathBuf;
 
 pub use create::{PackOptions, PackReport, pack};
+pub use inspect::{Inspector, Suspects};
 pub(crate) use read::PackFile;
 pub use unpack::{UnpackReport, unpack};
 
@@ -35,6 +37,9 @@ pub enum PackError {
     /// The directory to unpack into holds something.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
+    /// It holds what must not be handed on.
+    #[error("{} records hold what looks like a secret", .0.total())]
+    Suspect(Suspects),
     /// A record is longer than a pack takes.
     #[error("a record of {0} bytes is too long for a pack")]
     TooLong(usize),

@@ -15,6 +15,7 @@ use super::{Decision, LEFTOVER, Options, Removal, RestoreError, RestorePlan, Ste
 use crate::export::dirs::Walk;
 use crate::export::plan::{Link, Plan, Slot, Unit};
 use crate::export::{LeftOut, Why};
+use crate::mask::is_masked;
 use crate::meter::Meter;
 use crate::model::{FileId, Kind, Seq};
 use crate::reader::SessionReader;
@@ -102,6 +103,10 @@ impl Judge<'_, '_> {
     /// What can be said of an entry without looking; `None` if it has to be looked at.
     fn foregone(&self, slot: Slot<'_>) -> Option<Result<Decision, Why>> {
         let parent = self.dir(slot.dir);
+        if slot.entry.is_masked() {
+            // Nothing that is there is replaced by what is known to be something else.
+            return Some(Err(Why::Masked));
+        }
         if (self.options.spare)(&slot.entry.path) {
             let why = "it lies where nothing is restored";
             return Some(Err(Why::Refused(why.into())));
@@ -341,6 +346,11 @@ impl Judge<'_, '_> {
     fn find_strangers(&mut self) -> Result<(), RestoreError> {
         let Some(top) = self.top else { return Ok(()) };
         let known = known_names(self.tree);
+        let masked: HashSet<(usize, usize)> = known
+            .iter()
+            .filter(|(_, name)| is_masked(name))
+            .map(|(dir, name)| (*dir, name.len()))
+            .collect();
         let mut walk = Walk::new(top);
         for (index, slot) in self.tree.dirs.iter().enumerate() {
             if !matches!(self.dir(index).step, Some(Step::Keep | Step::Adjust)) {
@@ -349,7 +359,11 @@ impl Judge<'_, '_> {
             let path = &slot.entry.path;
             let listed = walk.open(path).and_then(names);
             for name in listed.map_err(self.fault(path))? {
-                if !known.contains(&(index, name.as_slice())) {
+                let is_known = known.contains(&(index, name.as_slice()));
+                if !is_known && masked.contains(&(index, name.len())) {
+                    // It may be the one whose name is masked.
+                    self.strangers += 1;
+                } else if !is_known {
                     self.stranger(index, path, &name);
                 }
             }

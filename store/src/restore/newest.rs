@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::meter::Meter;
 use crate::model::{Seq, Session, SessionId, TracePath, VersionRef, escape};
 use crate::reader::SessionReader;
+use crate::snapshot::Entry;
 use crate::store::Store;
 
 /// The newest exact state of a store.
@@ -39,6 +40,8 @@ pub struct Fault {
     pub text: String,
     /// The trace is damaged; else it never held the content.
     pub is_damage: bool,
+    /// Parts were masked when it was recorded.
+    pub is_masked: bool,
 }
 
 impl std::fmt::Display for Fault {
@@ -60,6 +63,9 @@ pub enum NewestError {
     /// The newest state is damaged, and no older one was to be taken.
     #[error("the newest state is damaged: {0}")]
     Damaged(Box<Fault>),
+    /// Parts of the newest state were masked, and no older one was to be taken.
+    #[error("the newest state cannot be brought back: {0}")]
+    Masked(Box<Fault>),
     /// No state is whole.
     #[error("no state can be restored exactly; the newest: {0}")]
     NoneExact(Box<Fault>),
@@ -105,6 +111,10 @@ pub fn newest(
             if let (Some(damage), false) = (damage, last_good) {
                 return Err(NewestError::Damaged(Box::new(damage.clone())));
             }
+            let masked = faults.iter().find(|fault| fault.is_masked);
+            if let (Some(masked), false) = (masked, last_good) {
+                return Err(NewestError::Masked(Box::new(masked.clone())));
+            }
             at = worst
                 .since
                 .and_then(|since| since.0.checked_sub(1))
@@ -139,6 +149,12 @@ impl Search<'_> {
         if !torn.is_empty() {
             return torn;
         }
+        let masked = snapshot.entries().iter().filter(|entry| entry.is_masked());
+        let mut masked: Vec<Fault> = masked.map(|entry| self.masked(entry)).collect();
+        if !masked.is_empty() {
+            masked.sort_by_key(|fault| fault.since);
+            return masked;
+        }
         let contents: BTreeMap<VersionRef, usize> = snapshot
             .entries()
             .iter()
@@ -164,6 +180,7 @@ impl Search<'_> {
                 since: Some(at.seq),
                 path: entry.map(|entry| entry.path.clone()),
                 is_damage: !matches!(error, ContentError::Missing(_)),
+                is_masked: false,
                 text: match (digest, &error) {
                     (Some(digest), error) if !matches!(error, ContentError::Missing(_)) => {
                         format!("{error} (content {digest})")
@@ -174,6 +191,20 @@ impl Search<'_> {
         }
         faults.sort_by_key(|fault| fault.since);
         faults
+    }
+
+    /// A name that is masked is so in all of the session, a content from its version on.
+    fn masked(&self, entry: &Entry) -> Fault {
+        let version = entry.state.version.as_ref();
+        let version = version.filter(|(_, version)| version.redacted);
+        Fault {
+            session: self.reader.id(),
+            since: version.map(|(seq, _)| *seq),
+            path: Some(entry.path.clone()),
+            text: "parts of it were masked when it was recorded".to_owned(),
+            is_damage: false,
+            is_masked: true,
+        }
     }
 
     fn check(&self, at: VersionRef) -> Result<(), ContentError> {
@@ -193,6 +224,7 @@ impl Search<'_> {
             path,
             text,
             is_damage: true,
+            is_masked: false,
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct VerifyReport {
     pub versions: u64,
     /// Contents that were left out on purpose, by a thin pack or a size limit. No damage.
     pub omitted: u64,
+    /// Versions that had parts masked before they were stored. No damage: their digests are
+    /// those of the masked contents.
+    pub redacted: u64,
     /// Events that were read.
     pub events: u64,
     /// Plain bytes of the blobs.
@@ -129,6 +132,7 @@ impl VerifyReport {
         self.blobs += other.blobs;
         self.versions += other.versions;
         self.omitted += other.omitted;
+        self.redacted += other.redacted;
         self.events += other.events;
         self.bytes += other.bytes;
     }

@@ -62,7 +62,8 @@ pub(super) fn check(check: &mut Check<'_>) {
         match rebuild.check(at, &version) {
             Ok(rebuilt) => {
                 let omitted = matches!(version.repr, Repr::Missing(MissingReason::Omitted));
-                check.report.omitted += u64::from(omitted);
+                check.report.omitted += u64::from(omitted && !version.redacted);
+                check.report.redacted += u64::from(version.redacted);
                 check.report.versions += u64::from(rebuilt);
             }
             Err(error) => check.found_at(FindingKind::Version, at.file, at.seq, error),
