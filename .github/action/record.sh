@@ -55,6 +55,10 @@ write_options() {
   options=(--state-dir "$state_dir" --backend "${DK_BACKEND:-auto}")
   each --watch "$DK_WATCH"
   each --exclude "$DK_EXCLUDE"
+  if ! is_on "${DK_REDACT:-true}"; then return; fi
+  options+=(--redact)
+  each --redact-env "${DK_REDACT_ENV:-}"
+  each --redact-path "${DK_REDACT_PATH:-}"
 }
 
 # Runs a command in a process group of its own, so that it keeps its SIGINT, and passes signals on.
@@ -106,8 +110,10 @@ pack() {
     always) ;;
     *) if [ "$status" = 0 ] && [ -z "$cancelled" ]; then return; fi ;;
   esac
-  "$DK_BINARY" pack --quiet --state-dir "$state_dir" -o "$DK_DIR/trace.dkpack" ||
-    trouble 'the trace could not be packed'
+  local careful=()
+  if is_on "${DK_REDACT:-true}"; then careful=(--refuse-secrets); fi
+  "$DK_BINARY" pack --quiet --state-dir "$state_dir" "${careful[@]}" -o "$DK_DIR/trace.dkpack" ||
+    trouble 'the trace could not be packed, or holds what looks like a secret'
 }
 
 case $DK_UPLOAD in on-failure | always | never) ;; *) fail "upload: '$DK_UPLOAD' is not on-failure, always or never" ;; esac

@@ -50,6 +50,7 @@ fn the_exit_status_is_the_scripts_own() {
         ("matrix-left", 2),
         ("matrix-right", 2),
         ("environment", 0),
+        ("secrets", 7),
     ] {
         let step = runner.step(name);
         assert_eq!(step.output("exit-code"), status.to_string(), "{name}");
@@ -175,6 +176,22 @@ fn a_failed_step_leaves_its_trace_under_a_name_of_its_own() {
     assert_ne!(
         name(runner.step("matrix-left")),
         name(runner.step("matrix-right"))
+    );
+}
+
+#[test]
+fn secrets_are_masked_unless_that_is_not_wanted() {
+    let runner = ran!();
+    let step = runner.step("secrets");
+    let masked = runner.uploaded(&step, "config");
+    assert!(masked.starts_with("token=*"), "{masked}");
+    assert_eq!(masked.len(), "token=correct-horse-battery\n".len());
+    assert!(runner.uploaded(&step, "mine").starts_with('*'));
+    assert!(runner.uploaded(&step, "place").starts_with('*'));
+    let open = runner.step("secrets-open");
+    assert_eq!(
+        runner.uploaded(&open, "config"),
+        "token=correct-horse-battery\n"
     );
 }
 
