@@ -43,6 +43,12 @@ fn what_the_security_model_says_is_true() {
 }
 
 #[test]
+fn what_the_cookbook_says_is_true() {
+    common::demo("flakes");
+    check(include_str!("../docs/cookbook.md"));
+}
+
+#[test]
 fn what_the_troubleshooting_page_says_is_true() {
     check(include_str!("../docs/troubleshooting.md"));
 }
