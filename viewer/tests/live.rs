@@ -184,3 +184,19 @@ fn a_filter_takes_what_comes_later_too() {
         assert!(harness.expect("events 3 of 56"), "{}", harness.screen());
     });
 }
+
+#[test]
+fn a_file_that_comes_later_can_be_picked_and_gone_to() {
+    live(Some(3), (120, 40), |harness, recorder| {
+        recorder.step(Step::Database);
+        assert!(harness.expect("#3/50"));
+        harness.text("gdblock");
+        assert!(harness.expect("1 of 4 files"), "{}", harness.screen());
+        harness.keys(&["enter"]);
+        assert!(harness.expect("db.lock"));
+        harness.keys(&["t"]);
+        assert!(harness.expect("#48/50"), "{}", harness.screen());
+        assert!(harness.screen().contains("db.lock  v1 of 2"));
+        recorder.end();
+    });
+}

@@ -5,6 +5,7 @@ use crate::action::Action;
 use crate::ask::Sought;
 use crate::mode::{Letter, Menu, Mode, Prompt, Typed};
 use crate::view::layout::Pane;
+use crate::view::processes;
 
 impl App {
     pub(super) fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -190,7 +191,8 @@ impl App {
             true => (state.selected + rows).min(count.saturating_sub(1)),
             false => state.selected.saturating_sub(rows),
         };
-        let height = self.height(Pane::Processes).saturating_sub(1).max(1);
+        let layout = self.layout().unwrap_or_default();
+        let height = usize::from(processes::rows(layout.inner(Pane::Processes))).max(1);
         let state = &mut self.processes;
         state.top = keep_in_sight(state.top, state.selected, height);
     }

@@ -249,16 +249,19 @@ fn value(bytes: &[u8]) -> String {
 /// Stands for a file of which only the path is known.
 pub(crate) const UNKNOWN: FileId = FileId(0);
 
-/// The file that a path led to, at an instant or before the first event.
+/// The file that a path led to: at an instant, else before the first event, else after the
+/// last.
 pub(crate) fn file_at(
     reader: &diffkeeper_store::SessionReader<'_>,
     path: &TracePath,
     at: Seq,
 ) -> Result<Option<FileId>, diffkeeper_store::StoreError> {
-    match reader.find(path, at)? {
-        Some(file) => Ok(Some(file)),
-        None => reader.find(path, reader.start()),
+    for at in [at, reader.start(), reader.progress().last_seq] {
+        if let Some(file) = reader.find(path, at)? {
+            return Ok(Some(file));
+        }
     }
+    Ok(None)
 }
 
 #[cfg(test)]

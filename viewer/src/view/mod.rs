@@ -9,7 +9,7 @@ mod histogram;
 pub(crate) mod layout;
 mod over;
 mod pen;
-mod processes;
+pub(crate) mod processes;
 mod status;
 mod tree;
 

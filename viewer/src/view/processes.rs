@@ -32,6 +32,19 @@ pub(super) fn title(app: &App) -> String {
     title
 }
 
+/// From so many columns on, a row has room for all that is told of a process.
+const ROOMY: u16 = 110;
+
+/// Rows of an area that hold processes: not the heading, nor the line that tells the rest
+/// of the selected one.
+pub(crate) const fn rows(area: Rect) -> u16 {
+    area.height.saturating_sub(1 + has_details(area) as u16)
+}
+
+const fn has_details(area: Rect) -> bool {
+    area.width < ROOMY && area.height > 3
+}
+
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let Some(census) = &app.processes.census else {
         return;
@@ -45,7 +58,24 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.text(Rect { height: 1, ..area }, &heading, dim);
     let writer = app.rows.get(&app.cursor).and_then(|row| row.process);
     let lines = census.lines.iter().enumerate().skip(app.processes.top);
-    for (y, (at, line)) in (area.y + 1..area.y + area.height).zip(lines) {
+    if let Some(line) = census.lines.get(app.processes.selected)
+        && has_details(area)
+    {
+        let y = area.y + area.height - 1;
+        pen.text(
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            &details(line),
+            dim,
+        );
+    }
+    for (y, (at, line)) in (area.y + 1..area.y + area.height)
+        .take(usize::from(rows(area)))
+        .zip(lines)
+    {
         let row = Rect {
             y,
             height: 1,
@@ -71,6 +101,13 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
             pen.paint(row, pen.theme.selected(app.pane == Pane::Processes));
         }
     }
+}
+
+/// When the selected process began and ended, and its command line.
+fn details(line: &ProcessLine) -> String {
+    let end = line.end.map_or_else(|| "..".to_owned(), format_time);
+    let times = format!(" {} to {end}", format_time(line.start));
+    format!("{times}  {}", line.command)
 }
 
 fn text(line: &ProcessLine, area: Rect) -> String {

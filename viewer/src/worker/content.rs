@@ -90,7 +90,10 @@ impl<'a, 'e> Writer<'a, 'e> {
             None => self.subject()?,
         };
         let Some((file, path)) = file else {
-            self.page.title = "nothing changed up to here".to_owned();
+            self.page.title = match &self.ask.file {
+                Some((_, path)) => format!("{}  not there", escape(path)),
+                None => "nothing changed up to here".to_owned(),
+            };
             self.deliver();
             return Ok(());
         };
@@ -229,6 +232,10 @@ impl<'a, 'e> Writer<'a, 'e> {
             Seq::BASELINE => None,
             _ => self.reader.version_at(file, base)?,
         };
+        if let (None, Base::Mark(name, _)) = (&before, self.ask.base) {
+            let text = format!("there was no content of it at mark {name}");
+            self.page.facts.push(text);
+        }
         self.tell_version(file, seq, &version)?;
         let at = |seq| VersionRef { file, seq };
         let new = Side::open(self.reader, Some((at(seq), &version)));

@@ -1,5 +1,5 @@
-//! Files by parts of their names, over all paths of the tree at the cursor and of those
-//! that were there at the start.
+//! Files by parts of their names, over all paths of the tree at the cursor, and of those
+//! that were there at the start or are at the end.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ impl State {
 
 fn paths(at: Seq, job: Job<'_>) -> Result<Vec<TracePath>, StoreError> {
     let mut paths = BTreeSet::new();
-    for seq in [job.reader.start(), at] {
+    for seq in BTreeSet::from([job.reader.start(), at, job.reader.progress().last_seq]) {
         let snapshot = job.reader.salvage(seq)?;
         let files = snapshot.entries().iter();
         let files = files.filter(|entry| entry.state.node.kind != Kind::Dir);
