@@ -48,8 +48,7 @@ impl<'r> Cursor<'r> {
     /// # Errors
     /// Damage in the event log.
     pub fn time(&mut self) -> Result<Timestamp, StoreError> {
-        let base = self.reader.base();
-        let start = base.map_or(Timestamp::default(), |base| base.time);
+        let start = self.reader.start_time();
         Ok(self.event()?.map_or(start, |event| event.time))
     }
 

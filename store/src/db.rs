@@ -74,6 +74,8 @@ pub(crate) struct Engine {
 }
 
 const MEMTABLE: u64 = 8 << 20;
+/// A key under which nothing stands.
+const NOTHING: &str = "nothing";
 const CACHE: u64 = 8 << 20;
 const JOURNAL: u64 = 64 << 20;
 /// Blobs from this size on live outside the tree, so that compactions leave them alone.
@@ -324,7 +326,14 @@ impl Engine {
     fn compact(&self) -> Result<(), DbError> {
         self.rotate()?;
         self.wait_for_flush();
-        guard(|| self.spaces.iter().try_for_each(Keyspace::major_compact))
+        guard(|| self.spaces.iter().try_for_each(Keyspace::major_compact))?;
+        // The engine lets go of the old tables when it next hands a memtable over, and hands
+        // over none that is empty.
+        let meta = self.space(Space::Meta);
+        guard(|| meta.remove(NOTHING))?;
+        guard(|| meta.rotate_memtable())?;
+        self.wait_for_flush();
+        Ok(())
     }
 
     fn rotate(&self) -> Result<(), DbError> {

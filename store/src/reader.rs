@@ -100,6 +100,11 @@ impl<'s> SessionReader<'s> {
         self.base.map_or(Seq::BASELINE, |base| base.seq)
     }
 
+    /// Its time, ns since the session was begun.
+    pub(crate) fn start_time(&self) -> Timestamp {
+        self.base.map_or_else(Timestamp::default, |base| base.time)
+    }
+
     /// The running hash there.
     pub(crate) fn start_chain(&self) -> Digest {
         self.base.map_or_else(|| Digest::of(b""), |base| base.chain)

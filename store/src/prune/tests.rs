@@ -335,6 +335,24 @@ fn history_that_is_given_up_while_recording_changes_nothing_that_stays() {
 }
 
 #[test]
+fn all_events_may_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, path) = (dir.path().join("whole"), dir.path().join("state"));
+    let id = record(&whole, 5);
+    record_and(&path, 5, |writer, number| {
+        if number == EVENTS - 1 {
+            assert_eq!(writer.give_up(Seq(u64::MAX)).unwrap(), EVENTS);
+        }
+    });
+    let (whole, store) = (
+        Store::open(&whole, "test").unwrap(),
+        Store::open(&path, "test").unwrap(),
+    );
+    assert_eq!(verify(&store, None, &()).unwrap().findings, []);
+    assert_eq!(states(&store, id, EVENTS), states(&whole, id, EVENTS));
+}
+
+#[test]
 fn the_space_of_what_was_given_up_returns_to_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");

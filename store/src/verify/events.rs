@@ -23,7 +23,7 @@ struct Log {
 pub(super) fn check(check: &mut Check<'_>, replay: &mut Replay) {
     let mut log = Log {
         last_seq: check.session.start(),
-        last_time: Timestamp::default(),
+        last_time: check.session.start_time(),
         counts: Counts::default(),
         chain: check.session.start_chain(),
         whole: true,
