@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 use regex::bytes::Captures;
 
 use super::RedactError;
@@ -18,8 +18,7 @@ const REACH: usize = 4 << 10;
 
 /// Finds the secrets of one recording.
 pub struct Matcher {
-    words: Vec<Vec<u8>>,
-    found: Option<AhoCorasick>,
+    words: Vec<Finder<'static>>,
     shapes: Shapes,
     context: usize,
 }
@@ -48,16 +47,15 @@ impl Matcher {
     /// A matcher of these very words and of the known shapes.
     ///
     /// # Errors
-    /// Words that cannot be searched for.
+    /// Shapes that cannot be searched for.
     pub fn new(words: &[Vec<u8>]) -> Result<Self, RedactError> {
         let mut words = words.to_vec();
         words.sort_unstable();
         words.dedup();
         let longest = words.iter().map(Vec::len).max().unwrap_or(0);
-        let found = (!words.is_empty()).then(|| AhoCorasick::new(&words));
+        let finder = |word: &Vec<u8>| Finder::new(word).into_owned();
         Ok(Self {
-            found: found.transpose()?,
-            words,
+            words: words.iter().map(finder).collect(),
             shapes: Shapes::new()?,
             context: CONTEXT.max(longest).min(LONGEST),
         })
@@ -106,8 +104,9 @@ impl Matcher {
         for shape in &self.shapes.named {
             each(&mut ranges, |at| secret(&shape.captures_at(text, at)?));
         }
-        if let Some(words) = &self.found {
-            ranges.extend(words.find_overlapping_iter(text).map(|found| found.range()));
+        for word in &self.words {
+            let len = word.needle().len();
+            ranges.extend(word.find_iter(text).map(|at| at..at + len));
         }
         merge(ranges)
     }
@@ -119,7 +118,10 @@ impl Matcher {
         let shape = shape.map(|found| (found.start(), found.start()));
         let named = self.shapes.begun_named.captures_at(text, from);
         let named = named.and_then(|found| Some((found.get(0)?.start(), secret(&found)?.start)));
-        let word = self.words.iter().filter_map(|word| begun_word(text, word));
+        let word = self
+            .words
+            .iter()
+            .filter_map(|word| begun_word(text, word.needle()));
         let word = word.max().map(|len| text.len() - len);
         let word = word.map(|start| (start, start));
         shape

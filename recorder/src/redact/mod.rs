@@ -48,9 +48,6 @@ pub enum RedactError {
     /// There are no random numbers for the key.
     #[error("no key for the masks: {0}")]
     Key(#[from] std::io::Error),
-    /// Too much to look for.
-    #[error("secrets cannot be searched for: {0}")]
-    Words(#[from] aho_corasick::BuildError),
     /// A shape is malformed.
     #[error("secrets cannot be searched for: {0}")]
     Shapes(#[from] regex::Error),
