@@ -38,6 +38,11 @@ fn what_the_ci_guide_says_is_true() {
 }
 
 #[test]
+fn what_the_deployment_guide_says_is_true() {
+    check(include_str!("../docs/deploy/README.md"));
+}
+
+#[test]
 fn what_the_security_model_says_is_true() {
     check(include_str!("../docs/security.md"));
 }
