@@ -365,6 +365,58 @@ fn wait_for(state: &Path) {
     }
 }
 
+/// What a name or a content would have a terminal do; none of it is what the viewer does.
+const ATTACKS: [&str; 5] = [
+    "\u{1b}]0;title\u{7}",
+    "\u{1b}]52;c;ZXZpbA==\u{7}",
+    "\u{1b}P+q544e\u{1b}\\",
+    "\u{1b}[31337z",
+    "\u{9b}31337z",
+];
+
+/// Puts a thousand names and contents that try to command a terminal into a directory.
+fn plant(dir: &Path) {
+    std::fs::create_dir(dir).unwrap();
+    for n in 0..1000 {
+        let attack = ATTACKS[n % ATTACKS.len()];
+        let text = format!("{attack}{n}\n").repeat(3);
+        std::fs::write(dir.join(format!("{n:03}{attack}")), text).unwrap();
+    }
+}
+
+#[test]
+fn nothing_of_a_trace_commands_the_terminal() {
+    let Some(terminal) = Terminal::without_trace() else {
+        return;
+    };
+    let planted = terminal.env.base().join("planted");
+    plant(&planted);
+    let from = format!("{}/.", planted.display());
+    terminal.env.record(&["cp", "-r", &from, "."]).expect(0);
+    let raw = terminal.env.base().join("raw");
+    let pipe = format!("cat > {}", raw.display());
+    terminal.done(&["pipe-pane", &pipe]);
+    terminal.open("'--at=#1'");
+    terminal.keys(&["v", "p"]);
+    for _ in 0..60 {
+        terminal.keys(&["C-f", "d"]);
+    }
+    terminal.keys(&["Tab", "Tab", "Tab"]);
+    terminal.keys(&["PageDown"; 30]);
+    terminal.expect(&["observed (notify)", "gaps"]);
+    terminal.keys(&["y", "v"]);
+    terminal.expect(&["copied: this view"]);
+    terminal.escape("copied: this view");
+    terminal.keys(&["q"]);
+    terminal.assert_restored();
+    let written = std::fs::read(&raw).unwrap();
+    let holds = |bytes: &[u8]| written.windows(bytes.len()).any(|window| window == bytes);
+    assert!(holds(b"31337z"), "nothing of the trace was shown");
+    for attack in ATTACKS {
+        assert!(!holds(attack.as_bytes()), "{attack:?}");
+    }
+}
+
 #[test]
 fn without_a_terminal_it_says_what_else_there_is() {
     let env = Env::new();

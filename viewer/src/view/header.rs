@@ -33,13 +33,20 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     };
     let outcome_style = if failed { theme.alarm() } else { theme.good() };
     let wide = area.width >= 120;
-    // Where it is narrow, a long command gives way to what must be seen.
-    let behind = 4 + outcome.len() + gaps.len() + facts.provenance.len() + 8;
-    let room = usize::from(left.width).saturating_sub(behind + 14).max(8);
-    let command = crate::text::shorten(&facts.command, if wide { room.min(60) } else { room });
-    let session = format!("#{} {command}", facts.session);
-    let name = if wide { "diffkeeper  " } else { "" };
     let total = format_duration(facts.end.0 / 1_000_000 * 1_000_000);
+    // A long command gives way to what must be seen.
+    let name = if wide { "diffkeeper  " } else { "" };
+    let number = format!("#{} ", facts.session);
+    let behind = number.len() + outcome.len() + facts.provenance.len() + gaps.len() + 14;
+    let behind = behind
+        + if wide {
+            name.len() + total.len() + 2
+        } else {
+            0
+        };
+    let room = usize::from(left.width).saturating_sub(behind).max(8);
+    let command = crate::text::shorten(&facts.command, if wide { room.min(60) } else { room });
+    let session = format!("{number}{command}");
     let mut pieces = vec![
         (name, theme.dim()),
         (session.as_str(), theme.strong()),
