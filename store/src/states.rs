@@ -21,13 +21,8 @@ pub(crate) fn of(session: SessionId, event: &Event) -> Vec<Expected> {
         seq: event.seq,
     };
     match &event.op {
-        // A recorder gives every new file a content, if only a missing one.
-        Op::Create(place) => vec![
-            at.name(place),
-            at.file(Space::Node, file),
-            at.file(Space::Version, file),
-        ],
-        Op::Mkdir(place)
+        Op::Create(place)
+        | Op::Mkdir(place)
         | Op::Mknod(place)
         | Op::Symlink(place)
         | Op::Link(place)

@@ -187,10 +187,17 @@ impl Whole {
 }
 
 fn has_states(db: &Db, session: SessionId, event: &Event) -> bool {
+    let is_there = |space, key: &[u8]| db.contains(space, key).unwrap_or(false);
+    // A recorder gives every new file a content, if only a missing one.
+    let content = match (&event.op, event.file) {
+        (Op::Create(_), Some(file)) => Some(key::file_at(session, file, event.seq)),
+        _ => None,
+    };
     let expected = states::of(session, event);
     expected
         .iter()
-        .all(|state| db.contains(state.space, &state.key).unwrap_or(false))
+        .all(|state| is_there(state.space, &state.key))
+        && content.is_none_or(|key| is_there(Space::Version, &key))
 }
 
 /// Records in batches of a bounded size.

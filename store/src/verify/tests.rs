@@ -243,7 +243,6 @@ fn states_that_are_gone_are_found() {
     let found: Vec<_> = report.findings.iter().map(|f| (f.kind, f.seq)).collect();
     let expected = [
         (FindingKind::Node, Some(Seq(1))),
-        (FindingKind::Version, Some(Seq(1))),
         (FindingKind::Version, Some(Seq(2))),
         (FindingKind::Name, Some(Seq(1))),
     ];
