@@ -112,7 +112,7 @@ impl Keeper {
                 total += reader.progress().counts.total();
             }
         }
-        if recording.writer.progress().counts.total() >= events + MORE {
+        if recording.writer.progress().counts.total() >= events.saturating_add(MORE) {
             recording
                 .writer
                 .give_up(Seq(last.0.saturating_sub(events)))?;
@@ -147,7 +147,7 @@ impl Keeper {
 
     /// Gives space back once there is much of it.
     fn reclaim(&mut self, store: &Store) -> Result<(), StoreError> {
-        if store.weight()? > self.reclaimed.saturating_mul(2) + self.slack {
+        if store.weight()? > self.reclaimed.saturating_mul(2).saturating_add(self.slack) {
             store.reclaim()?;
             self.reclaimed = store.weight()?;
         }
