@@ -189,19 +189,26 @@ pub(crate) fn kernel_bed() -> Option<Env> {
         skip("the directory of the tests is not on ext4");
         return None;
     }
+    // Once: where the processor is emulated, the kernel looks at the programs for ten seconds.
+    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+    if let Some(why) = REFUSAL.get_or_init(kernel_refusal) {
+        skip(&format!("no {} tier: {why}", kernel_tier()));
+        return None;
+    }
+    Some(env)
+}
+
+/// What the kernel has against that tier.
+fn kernel_refusal() -> Option<String> {
+    let env = Env::new();
     let mut record = env.command("record");
     record.args(["--backend", kernel_tier(), "--", "true"]);
     let tried = run(&mut record);
     if tried.code() == Some(125) {
-        skip(&format!(
-            "no {} tier: {}",
-            kernel_tier(),
-            tried.err().trim()
-        ));
-        return None;
+        return Some(tried.err().trim().to_owned());
     }
     tried.expect(0);
-    Some(env)
+    None
 }
 
 /// The first of these programs that cannot be found.
