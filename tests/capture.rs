@@ -2,7 +2,8 @@
 //! kernel, with the process that made it. Needs root and BTF; with the tracepoint tier, which is
 //! the default, an ext4 below `target/`. `DIFFKEEPER_TEST_BACKEND=fentry` takes that tier.
 //!
-//! `DIFFKEEPER_TEST_WRITES` (250) is how often each of 8 threads writes.
+//! `DIFFKEEPER_TEST_WRITES` (250) is how often each of 8 threads writes, `DIFFKEEPER_TEST_ROUNDS`
+//! (300) how often a shell does what is not to be heard.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -128,11 +129,14 @@ fn the_image_after_any_write_is_that_of_the_program() {
 #[test]
 fn what_happens_elsewhere_is_not_heard() {
     let Some(env) = kernel_bed() else { return };
-    let script = "i=0; while [ $i -lt 300 ]; do \
-        mkdir ../d; echo $i > ../d/other; mv ../d ../e; rm -r ../e; echo $i > file; i=$((i+1)); done";
+    let rounds = knob("DIFFKEEPER_TEST_ROUNDS", 300);
+    let script = format!(
+        "i=0; while [ $i -lt {rounds} ]; do mkdir ../d; echo $i > ../d/other; mv ../d ../e; \
+        rm -r ../e; echo $i > file; i=$((i+1)); done"
+    );
     record(&env, &["sh".as_ref(), "-c".as_ref(), script.as_ref()]).expect(0);
     let seen = env.timeline(&["--filter", "op:write or op:gap"]);
-    assert_eq!(seen.len(), 300);
+    assert_eq!(seen.len() as u64, rounds);
     for event in &seen {
         assert_eq!(event["provenance"], "captured", "{event}");
         assert_eq!(event["path"], "file", "{event}");
@@ -302,6 +306,28 @@ fn tmpfs_is_observed_at_close() {
     }
 }
 
+/// Where the kernel takes fentry programs, on a file system of which they tell everything.
+#[test]
+fn auto_and_doctor_take_fentry_where_it_loads() {
+    if kernel_tier() != "fentry" {
+        return skip("it is about the fentry tier");
+    }
+    let Some(env) = kernel_bed() else { return };
+    let mut stat = Command::new("stat");
+    let kind = run(stat.args(["-f", "-c", "%T"]).arg(env.tree()));
+    let told = ["ext2/ext3", "tmpfs"].contains(&kind.out().trim());
+    let expected = if told { "fentry" } else { "notify" };
+    let done = run(env.command("record").args(["--", "sh", "-c", "echo 1 > f"]));
+    done.expect(0);
+    let line = format!("backend {expected}: ");
+    assert!(done.err().contains(&line), "{done}");
+    let provenance = if told { "captured" } else { "observed" };
+    let writes = env.timeline(&["--filter", "op:write path:f"]);
+    assert!(writes.iter().all(|write| write["provenance"] == provenance));
+    let doctor = env.json("doctor", &[]);
+    assert_eq!(doctor[0]["chosen"], expected, "{doctor:?}");
+}
+
 #[test]
 fn auto_takes_the_best_that_works_and_says_why() {
     let Some(env) = tracepoint_bed() else { return };
@@ -310,7 +336,10 @@ fn auto_takes_the_best_that_works_and_says_why() {
         return;
     };
     done.expect(0);
-    assert!(done.err().contains("backend tracepoint: "), "{done}");
+    let doctor = env.json("doctor", &[]);
+    let best = doctor[0]["chosen"].as_str().unwrap();
+    assert!(["fentry", "tracepoint"].contains(&best), "{doctor:?}");
+    assert!(done.err().contains(&format!("backend {best}: ")), "{done}");
     if let Some(program) = missing(&["setpriv"]) {
         return skip(&format!("{program} is not installed"));
     }
@@ -319,6 +348,9 @@ fn auto_takes_the_best_that_works_and_says_why() {
     done.expect(0);
     for part in ["backend notify: ", "CAP_BPF", "sudo"] {
         assert!(done.err().contains(part), "{part}: {done}");
+    }
+    if best == "fentry" {
+        return;
     }
     let script = "mkdir tm; mount -t tmpfs none tm; cd tm; $EXE record --state-dir $STATE -- true";
     let done = unshared(&env, &["-m"], script).unwrap();

@@ -173,6 +173,13 @@ fn chosen(modes: &str) -> Option<String> {
     Some(rest.split_once(']')?.0.to_owned())
 }
 
+/// Whether the kernel would take programs of the fentry tier from this process. Cheap, where
+/// loading them all to see takes a moment.
+#[must_use]
+pub fn takes_fentry() -> bool {
+    is_program_supported(ProgramType::Tracing).unwrap_or(false)
+}
+
 /// Asks the kernel which types of programs it would take from this process.
 #[must_use]
 pub fn program_types() -> Vec<(&'static str, bool)> {

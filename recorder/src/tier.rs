@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use diffkeeper_ebpf::loader::Tier;
-use diffkeeper_ebpf::support::Facts;
+use diffkeeper_ebpf::support::{Facts, takes_fentry};
 use diffkeeper_store::model::Backend;
 
 use crate::record::{Options, RecordError};
 use crate::run::Channels;
 use crate::scope::Scope;
-use crate::source::{Kernel, Notify, Source};
+use crate::source::{Kernel, Notify, Source, told_by};
 
-/// Why a kernel tier is the best.
-pub const KERNEL: &str = "every write on ext4 is captured in the kernel, with its process";
 /// Why a tier is taken that was asked for.
 const ASKED: &str = "asked for";
+/// Why that tier is not tried where the kernel takes no such program at all.
+pub const NO_FENTRY: &str = "the kernel takes no fentry programs from this process";
+/// The kernel tiers: fentry tells more file systems and is told more under their locks.
+pub const BEST_FIRST: [Tier; 2] = [Tier::Fentry, Tier::Tracepoint];
 const NOT_BUILT: &str = "it is not part of this version";
 
 /// A source that delivers.
@@ -50,30 +52,45 @@ pub(crate) fn check(wanted: Option<Backend>) -> Result<(), RecordError> {
 }
 
 fn best(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, RecordError> {
-    let why_not = match kernel_lacks(options, scope) {
-        Some(lack) => lack,
-        None => match start(kernel(options, Tier::Tracepoint), scope, KERNEL.to_owned()) {
-            Ok(chosen) => return Ok(chosen),
-            Err(error) => error.to_string(),
-        },
-    };
+    let facts = Facts::of_this_host();
+    let lacking = facts.lacking(options.wishes.btf.as_deref());
+    let mut why_not = lacking.join("; ");
+    if lacking.is_empty() {
+        for tier in BEST_FIRST {
+            match attempt(tier, options, scope) {
+                Ok(chosen) => return Ok(chosen),
+                Err(error) => why_not = error,
+            }
+        }
+    }
     start(notify(options), scope, fallback(&why_not))
+}
+
+/// Starts a kernel tier, or says what speaks against it.
+fn attempt(tier: Tier, options: &Options, scope: &Arc<Scope>) -> Result<Chosen, String> {
+    if tier == Tier::Fentry && !takes_fentry() {
+        return Err(NO_FENTRY.to_owned());
+    }
+    if let Some(lack) = Kernel::unsuited(tier, scope) {
+        return Err(lack);
+    }
+    let started = start(kernel(options, tier), scope, why(tier));
+    started.map_err(|error| error.to_string())
+}
+
+/// Why a kernel tier is the best.
+#[must_use]
+pub fn why(tier: Tier) -> String {
+    format!(
+        "every write on {} is captured in the kernel, with its process",
+        told_by(tier).join(" and ")
+    )
 }
 
 /// Why `notify` is taken where the kernel tiers do not work.
 #[must_use]
 pub fn fallback(why_not: &str) -> String {
     format!("contents are read after each change, by unknown processes, since {why_not}")
-}
-
-/// What keeps the kernel tiers from being tried.
-fn kernel_lacks(options: &Options, scope: &Scope) -> Option<String> {
-    let facts = Facts::of_this_host();
-    let lacking = facts.lacking(options.wishes.btf.as_deref());
-    match lacking.as_slice() {
-        [] => Kernel::unsuited(scope),
-        lacking => Some(lacking.join("; ")),
-    }
 }
 
 fn kernel(options: &Options, tier: Tier) -> Box<dyn Source> {

@@ -68,6 +68,16 @@ const BTRFS: i64 = 0x9123_683e;
 const EXT4: i64 = 0xef53;
 const TMPFS: i64 = 0x0102_1994;
 
+/// The file systems on which a tier was seen to tell every write under the lock of its inode,
+/// with the numbers that `stat` gives the file.
+#[must_use]
+pub const fn told_by(tier: Tier) -> &'static [&'static str] {
+    match tier {
+        Tier::Tracepoint => &["ext4"],
+        Tier::Fentry => &["ext4", "tmpfs"],
+    }
+}
+
 /// Captures in the kernel.
 pub struct Kernel {
     tier: Tier,
@@ -107,13 +117,18 @@ impl Kernel {
         }
     }
 
-    /// Why this tier would not give more than notifications here.
+    /// Why a tier would not give more than notifications here.
     #[must_use]
-    pub fn unsuited(scope: &Scope) -> Option<String> {
+    pub fn unsuited(tier: Tier, scope: &Scope) -> Option<String> {
+        let kinds = told_by(tier);
         let roots = scope.roots().iter().map(|root| root.path.as_path());
-        let is_ext4 = |path: &Path| mounts_of(path).is_ok_and(|mounts| mounts.are_ext4());
-        let other = roots.chain([scope.state()]).find(|path| !is_ext4(path))?;
-        Some(format!("{} is not all on ext4", other.display()))
+        let suits = |path: &Path| mounts_of(path).is_ok_and(|mounts| mounts.are(kinds));
+        let other = roots.chain([scope.state()]).find(|path| !suits(path))?;
+        Some(format!(
+            "{} is not all on {}",
+            other.display(),
+            kinds.join(" or ")
+        ))
     }
 
     fn config(&self, scope: &Scope) -> Result<Config, SourceError> {
@@ -122,7 +137,7 @@ impl Kernel {
         for root in scope.roots() {
             roots.push(admit(&root.path)?);
             let mounts = mounts_of(&root.path).map_err(SourceError::Canary)?;
-            foreign |= self.tier == Tier::Tracepoint && !mounts.are_ext4();
+            foreign |= self.tier == Tier::Tracepoint && !mounts.are(told_by(self.tier));
             let inner = mounts.below.iter().map(|mount| &mount.path);
             for path in inner.filter(|path| path.exists()) {
                 roots.push(admit(path)?);

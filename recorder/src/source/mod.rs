@@ -13,7 +13,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use diffkeeper_store::model::Backend;
 
-pub use self::kernel::{Kernel, Wishes};
+pub use self::kernel::{Kernel, Wishes, told_by};
 pub use self::notify::Notify;
 pub use self::scripted::{Script, Scripted};
 use crate::held::HeldBack;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// A mounted file system.
 pub(super) struct Mount {
     pub(super) path: PathBuf,
-    pub(super) is_ext4: bool,
+    /// Such as `ext4`.
+    pub(super) kind: String,
 }
 
 /// What a directory consists of.
@@ -21,9 +22,10 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// Whether every one is ext4.
-    pub(super) fn are_ext4(&self) -> bool {
-        self.holder.iter().chain(&self.below).all(|m| m.is_ext4)
+    /// Whether every one is of one of these kinds.
+    pub(super) fn are(&self, kinds: &[&str]) -> bool {
+        let mut all = self.holder.iter().chain(&self.below);
+        all.all(|mount| kinds.contains(&mount.kind.as_str()))
     }
 }
 
@@ -58,7 +60,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     let dash = fields.iter().position(|field| *field == b"-")?;
     Some(Mount {
         path: PathBuf::from(OsString::from_vec(unescape(fields.get(4)?))),
-        is_ext4: *fields.get(dash + 1)? == b"ext4",
+        kind: String::from_utf8_lossy(fields.get(dash + 1)?).into_owned(),
     })
 }
 
@@ -97,17 +99,18 @@ mod tests {
             a line that is none\n";
         let at = |root: &str| {
             let Mounts { holder, below } = sort(info, Path::new(root));
-            let told = |m: Mount| format!("{} {}", m.path.display(), m.is_ext4);
+            let told = |m: Mount| format!("{} {}", m.path.display(), m.kind);
             let below: Vec<String> = below.into_iter().map(told).collect();
             (holder.map(told).unwrap_or_default(), below)
         };
-        assert_eq!(at("/x"), ("/ true".into(), vec![]));
+        assert_eq!(at("/x"), ("/ ext4".into(), vec![]));
         assert_eq!(
             at("/a b"),
-            ("/a b false".into(), vec!["/a b/c true".into()])
+            ("/a b tmpfs".into(), vec!["/a b/c ext4".into()])
         );
-        assert_eq!(at("/a b/c/d"), ("/a b/c true".into(), vec![]));
-        assert!(sort(info, Path::new("/x")).are_ext4());
-        assert!(!sort(info, Path::new("/a b")).are_ext4());
+        assert_eq!(at("/a b/c/d"), ("/a b/c ext4".into(), vec![]));
+        assert!(sort(info, Path::new("/x")).are(&["ext4"]));
+        assert!(!sort(info, Path::new("/a b")).are(&["ext4"]));
+        assert!(sort(info, Path::new("/a b")).are(&["ext4", "tmpfs"]));
     }
 }

@@ -1,7 +1,8 @@
 //! From facts to a choice: pure, so that every case can be tested anywhere.
 
+use diffkeeper_ebpf::loader;
 use diffkeeper_ebpf::support::Facts;
-use diffkeeper_recorder::tier;
+use diffkeeper_recorder::{source, tier};
 use diffkeeper_store::size::format_bytes;
 
 use super::place::Place;
@@ -31,55 +32,81 @@ pub(super) struct Advice {
     pub(super) warnings: Vec<String>,
 }
 
-/// Decides. `tried` is what became of loading the programs of the tracepoint tier, where
-/// there was any hope; `trace` is where the trace would be kept, if that can be told.
+/// What became of loading the programs of the kernel tiers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) fentry: Result<(), String>,
+    pub(super) tracepoint: Result<(), String>,
+}
+
+/// Decides. `tried` is there where there was any hope for the kernel tiers; `trace` is where
+/// the trace would be kept, if that can be told.
 pub(super) fn advise(
     facts: &Facts,
-    tried: Option<Result<(), String>>,
+    tried: Option<Tried>,
     watch: &Place,
     trace: Option<&Place>,
 ) -> Advice {
-    let fentry = Tier {
-        name: "fentry",
-        works: false,
-        why: format!(
-            "not tried: has to be asked for with --backend fentry; {}",
-            kernel_ground(facts)
-        ),
-    };
-    let works = matches!(tried, Some(Ok(())));
-    let tracepoint = Tier {
-        name: "tracepoint",
-        works,
-        why: match tried {
-            Some(Ok(())) => "the kernel takes its programs: writes on ext4 are captured, with \
-                             their processes"
-                .to_owned(),
-            Some(Err(error)) => error,
-            None => kernel_ground(facts),
-        },
-    };
+    let tried = tried.map(|tried| [tried.fentry, tried.tracepoint]);
+    let [for_fentry, for_tracepoint] = tried.map_or([None, None], |tried| tried.map(Some));
+    let fentry = tier_of("fentry", loader::Tier::Fentry, for_fentry, facts);
+    let tracepoint = tier_of(
+        "tracepoint",
+        loader::Tier::Tracepoint,
+        for_tracepoint,
+        facts,
+    );
     let notify = Tier {
         name: "notify",
         works: true,
         why: "contents are observed after each change; processes are unknown".to_owned(),
     };
-    let elsewhere = [Some(watch), trace].into_iter().flatten();
-    let elsewhere = elsewhere.clone().find(|place| place.filesystem != "ext4");
-    let (chosen, reason) = match elsewhere {
-        _ if !works => ("notify", tier::fallback(&tracepoint.why)),
-        None => ("tracepoint", tier::KERNEL.to_owned()),
-        Some(place) => {
-            let path = path_text(&place.path);
-            ("notify", tier::fallback(&format!("{path} is not on ext4")))
-        }
-    };
+    let (chosen, reason) = choose([&fentry, &tracepoint], watch, trace);
     Advice {
         tiers: vec![fentry, tracepoint, notify],
         chosen,
         reason,
         warnings: warnings(facts, watch, trace),
     }
+}
+
+fn tier_of(
+    name: &'static str,
+    tier: loader::Tier,
+    tried: Option<Result<(), String>>,
+    facts: &Facts,
+) -> Tier {
+    Tier {
+        name,
+        works: matches!(tried, Some(Ok(()))),
+        why: match tried {
+            Some(Ok(())) => format!(
+                "the kernel takes its programs: writes on {} are captured, with their processes",
+                source::told_by(tier).join(" and ")
+            ),
+            Some(Err(error)) => error,
+            None => kernel_ground(facts),
+        },
+    }
+}
+
+/// What `auto` takes, and why: as the recorder's own choice goes.
+fn choose(tiers: [&Tier; 2], watch: &Place, trace: Option<&Place>) -> (&'static str, String) {
+    let mut why_not = String::new();
+    for (tier, kind) in tiers.into_iter().zip(tier::BEST_FIRST) {
+        let kinds = source::told_by(kind);
+        let mut places = [Some(watch), trace].into_iter().flatten();
+        let elsewhere = places.find(|place| !kinds.contains(&place.filesystem.as_str()));
+        match elsewhere {
+            _ if !tier.works => why_not.clone_from(&tier.why),
+            None => return (tier.name, tier::why(kind)),
+            Some(place) => {
+                let path = path_text(&place.path);
+                why_not = format!("{path} is not on {}", kinds.join(" or "));
+            }
+        }
+    }
+    ("notify", tier::fallback(&why_not))
 }
 
 /// What the kernel tiers would find here.
@@ -140,7 +167,7 @@ fn warnings(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<String> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, advise};
+    use super::{Advice, Tried, advise};
     use crate::cmd::doctor::place::Place;
     use diffkeeper_ebpf::support::{Capabilities, Facts, Inotify};
 
@@ -171,31 +198,50 @@ mod tests {
         tier.map(|tier| tier.why.clone()).unwrap_or_default()
     }
 
+    fn tried(fentry: bool, tracepoint: bool) -> Option<Tried> {
+        let result = |works| {
+            if works {
+                Ok(())
+            } else {
+                Err("refused".to_owned())
+            }
+        };
+        Some(Tried {
+            fentry: result(fentry),
+            tracepoint: result(tracepoint),
+        })
+    }
+
     #[test]
     fn only_what_works_is_chosen() {
         for facts in [well(), Facts::default()] {
-            for tried in [None, Some(Ok(())), Some(Err("refused".to_owned()))] {
-                let took = tried == Some(Ok(()));
-                let advice = advise(&facts, tried, &place(), None);
+            for (fentry, tracepoint) in [(false, false), (false, true), (true, false)] {
+                let advice = advise(&facts, tried(fentry, tracepoint), &place(), None);
                 let works = |name| advice.tiers.iter().any(|t| t.name == name && t.works);
                 assert!(works(advice.chosen));
-                assert_eq!(works("tracepoint"), took);
+                assert_eq!((works("fentry"), works("tracepoint")), (fentry, tracepoint));
                 assert!(!advice.reason.is_empty());
             }
+            assert_eq!(advise(&facts, None, &place(), None).chosen, "notify");
         }
     }
 
     #[test]
     fn the_best_that_works_is_chosen_for_the_file_system() {
-        let chosen = |watch: &Place, trace: Option<&Place>| {
-            advise(&well(), Some(Ok(())), watch, trace).chosen
+        let chosen = |fentry, watch: &Place, trace: Option<&Place>| {
+            advise(&well(), tried(fentry, true), watch, trace).chosen
         };
-        let mut elsewhere = place();
-        elsewhere.filesystem = "tmpfs".to_owned();
-        assert_eq!(chosen(&place(), None), "tracepoint");
-        assert_eq!(chosen(&place(), Some(&elsewhere)), "notify");
-        assert_eq!(chosen(&elsewhere, Some(&place())), "notify");
-        let advice = advise(&well(), Some(Err("refused".to_owned())), &place(), None);
+        let on = |filesystem: &str| Place {
+            filesystem: filesystem.to_owned(),
+            ..place()
+        };
+        assert_eq!(chosen(false, &place(), None), "tracepoint");
+        assert_eq!(chosen(false, &place(), Some(&on("tmpfs"))), "notify");
+        assert_eq!(chosen(false, &on("tmpfs"), Some(&place())), "notify");
+        assert_eq!(chosen(true, &place(), None), "fentry");
+        assert_eq!(chosen(true, &on("tmpfs"), Some(&place())), "fentry");
+        assert_eq!(chosen(true, &on("btrfs"), Some(&place())), "notify");
+        let advice = advise(&well(), tried(false, false), &place(), None);
         assert!(advice.reason.contains("refused"), "{}", advice.reason);
     }
 

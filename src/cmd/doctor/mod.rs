@@ -7,10 +7,11 @@ mod place;
 use std::io::Write;
 use std::process::ExitCode;
 
-use diffkeeper_ebpf::loader::{Capture, Config as Capturing};
-use diffkeeper_ebpf::support::Facts;
+use diffkeeper_ebpf::loader::{self, Capture, Config as Capturing};
+use diffkeeper_ebpf::support::{Facts, takes_fentry};
+use diffkeeper_recorder::tier::NO_FENTRY;
 
-use self::advice::{Advice, Tier};
+use self::advice::{Advice, Tier, Tried};
 use self::place::Place;
 use crate::cli;
 use crate::config::Config;
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     let facts = Facts::of_this_host();
     let watch = Place::of(&args.watch)?;
     let trace = place::of_new(&config.state_dir);
-    let tried = facts.lacking(None).is_empty().then(try_tracepoints);
+    let tried = facts.lacking(None).is_empty().then(try_both);
     let advice = advice::advise(&facts, tried, &watch, trace.as_ref());
     let mut output = Output::new(config);
     if args.json {
@@ -39,9 +40,20 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets the kernel judge the programs of the tracepoint tier; nothing is attached.
-fn try_tracepoints() -> Result<(), String> {
+fn try_both() -> Tried {
+    Tried {
+        fentry: match takes_fentry() {
+            true => try_tier(loader::Tier::Fentry),
+            false => Err(NO_FENTRY.to_owned()),
+        },
+        tracepoint: try_tier(loader::Tier::Tracepoint),
+    }
+}
+
+/// Lets the kernel judge the programs of a tier; nothing is attached.
+fn try_tier(tier: loader::Tier) -> Result<(), String> {
     let config = Capturing {
+        tier,
         ring_bytes: 1 << 18,
         ..Capturing::default()
     };
