@@ -46,7 +46,8 @@ static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 re
 	call = call_of(task);
 	if (!call)
 		return 0;
-	if (!tells_writes(inode) && (shape->class == C_WRITE || shape->class == C_PWRITE)) {
+	if (!tells_writes(inode) && !is_secret(task, inode) &&
+	    (shape->class == C_WRITE || shape->class == C_PWRITE)) {
 		describe(&pieces.segment.about, inode);
 		pieces.segment.from = regs->si;
 		pieces.segment.number = call->number;

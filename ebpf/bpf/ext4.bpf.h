@@ -21,12 +21,16 @@ INLINE int segment(struct inode *inode, u64 pos, u32 copied)
 	struct pieces pieces = { .segment.pos = pos, .segment.flags = DK_ORDERED };
 	struct doubt lost = { .reason = DK_RING_FULL };
 	struct call *call;
+	bool secret;
 
 	/* Threads of the kernel write too, such as those of loop devices. */
 	if (!copied || is_recorder(task) || !inside(inode))
 		return 0;
 	call = call_of(task);
-	if (is_lossy(inode)) {
+	secret = is_secret(task, inode);
+	if (secret || is_lossy(inode)) {
+		if (secret)
+			lost.reason = DK_NO_PAYLOAD;
 		if (call)
 			call->dirtied = 1;
 		return emit_dirty(call, inode, &lost);

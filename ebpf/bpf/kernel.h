@@ -272,7 +272,7 @@ struct signal_struct {
 };
 
 struct cred {
-	kuid_t euid;
+	kuid_t uid, suid, euid;
 	kgid_t egid;
 };
 

@@ -92,7 +92,7 @@ int BPF_PROG(output_exit, struct pt_regs *regs, long ret)
 	inode = BPF_CORE_READ(file, f_inode);
 	out = is_at(inode, &outputs[0]);
 	error = is_at(inode, &outputs[1]);
-	if ((!out && !error) || unheard(task))
+	if ((!out && !error) || unheard(task) || !is_owned(task))
 		return 0;
 	vectors.segment.stream = error && (!out || regs->di == 2) ? 2 : 1;
 	if (class == C_WRITE) {

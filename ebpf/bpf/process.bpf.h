@@ -57,9 +57,14 @@ INLINE u32 put_arguments(struct exec_slot *slot, struct task_struct *task, u64 p
 INLINE void put_exec(struct exec_slot *slot, struct task_struct *task,
 		     struct linux_binprm *binary)
 {
-	struct inode *exe = BPF_CORE_READ(binary, file, f_inode);
-	struct inode *cwd = BPF_CORE_READ(task, fs, pwd.dentry, d_inode);
-	u32 len;
+	struct inode *exe = NULL, *cwd = NULL;
+	bool owned = is_owned(task);
+	u32 len = 0;
+
+	if (owned) {
+		exe = BPF_CORE_READ(binary, file, f_inode);
+		cwd = BPF_CORE_READ(task, fs, pwd.dentry, d_inode);
+	}
 
 	slot->exec.has = describe_if(&slot->exec.exe, exe, DK_HAS_INODE);
 	slot->exec.has |= describe_if(&slot->exec.cwd, cwd, DK_HAS_PARENT);
@@ -68,7 +73,9 @@ INLINE void put_exec(struct exec_slot *slot, struct task_struct *task,
 	slot->exec.ppid = process_number(BPF_CORE_READ(task, real_parent));
 	bpf_probe_read_kernel(slot->exec.comm, sizeof(slot->exec.comm), &task->comm);
 	slot->exec.pad = 0;
-	len = put_arguments(slot, task, (u64)BPF_CORE_READ(binary, filename));
+	slot->exec.filename = slot->exec.argv = 0;
+	if (owned)
+		len = put_arguments(slot, task, (u64)BPF_CORE_READ(binary, filename));
 	head(&slot->head, DK_EXEC, 0, sizeof(slot->head) + sizeof(slot->exec) + len, 0);
 }
 

@@ -150,7 +150,8 @@ INLINE void hold_back(struct task_struct *task)
 
 	if (!stop_writers || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= ring_bytes / 2)
 		return;
-	if (!tgid)
+	/* Whom the owner could not continue goes on. */
+	if (!tgid || !is_owned(task))
 		return;
 	if (bpf_map_update_elem(&stopped, &tgid, &flag, BPF_ANY))
 		return;

@@ -12,7 +12,8 @@
 #define DEPTH 256  /* directories from a root down */
 #define ALIASES 16 /* names of one file that are looked at */
 
-enum verdict { OUTSIDE = 1, INSIDE = 2 };
+/* HIDDEN: inside, but below a directory into which the owner cannot look. */
+enum verdict { OUTSIDE = 1, HIDDEN = 2, INSIDE = 3 };
 
 struct place {
 	u64 ino;
@@ -163,10 +164,24 @@ INLINE u32 place_of(struct inode *inode)
 	return found ? *found : 0;
 }
 
+/* As far as modes tell; that a group gives the right to look is not known. */
+INLINE bool is_closed(struct inode *dir)
+{
+	return owner != NOBODY && is_dir(dir) && (BPF_CORE_READ(dir, i_mode) & 5) != 5 &&
+	       BPF_CORE_READ(dir, i_uid.val) != owner;
+}
+
+/* Whether contents of a file are kept from the owner when this process changes them. */
+INLINE bool is_secret(struct task_struct *task, struct inode *inode)
+{
+	return !is_owned(task) && !(BPF_CORE_READ(inode, i_mode) & 4) &&
+	       BPF_CORE_READ(inode, i_uid.val) != owner;
+}
+
 struct climb {
 	u64 dentry;
 	u32 verdict;
-	u32 pad;
+	u32 closed;
 };
 
 static long climb_one(u32 step, struct climb *climb)
@@ -178,6 +193,8 @@ static long climb_one(u32 step, struct climb *climb)
 	climb->verdict = inode ? place_of(inode) : 0;
 	if (climb->verdict || parent == dentry || !parent)
 		return 1;
+	if (inode && is_closed(inode))
+		climb->closed = 1;
 	climb->dentry = (u64)parent;
 	return 0;
 }
@@ -187,6 +204,8 @@ INLINE u32 climb_from(struct dentry *dentry)
 	struct climb climb = { .dentry = (u64)dentry };
 
 	bpf_loop(DEPTH, climb_one, &climb, 0);
+	if (climb.verdict == INSIDE && climb.closed)
+		return HIDDEN;
 	return climb.verdict ? climb.verdict : OUTSIDE;
 }
 
@@ -206,10 +225,13 @@ struct aliases {
 static long alias_one(u32 step, struct aliases *aliases)
 {
 	struct hlist_node *node = (void *)aliases->node;
+	u32 verdict;
 
 	if (!node)
 		return 1;
-	aliases->verdict = climb_from(alias_at(node));
+	verdict = climb_from(alias_at(node));
+	if (aliases->verdict < verdict)
+		aliases->verdict = verdict;
 	if (aliases->verdict == INSIDE)
 		return 1;
 	aliases->node = (u64)BPF_CORE_READ(node, next);
@@ -224,7 +246,15 @@ INLINE void key_of(struct known *key, struct inode *inode)
 	key->epoch = epoch;
 }
 
-/* Whether one of the names that the kernel holds of this inode lies below a root. */
+INLINE bool counts(u32 verdict)
+{
+	return verdict == INSIDE ||
+	       (verdict == HIDDEN && is_owned(bpf_get_current_task_btf()));
+}
+
+/* Whether one of the names that the kernel holds of this inode lies below a root, where the
+ * owner may know what the current process does.
+ */
 static __noinline int inside(struct inode *inode)
 {
 	struct aliases aliases = {};
@@ -236,14 +266,14 @@ static __noinline int inside(struct inode *inode)
 	key_of(&key, inode);
 	known = bpf_map_lookup_elem(&verdicts, &key);
 	if (known)
-		return *known == INSIDE;
+		return counts(*known);
 	aliases.node = (u64)BPF_CORE_READ(inode, i_dentry.first);
 	if (!aliases.node)
 		return 0; /* not known yet: nothing to keep */
 	bpf_loop(ALIASES, alias_one, &aliases, 0);
 	verdict = aliases.verdict;
 	bpf_map_update_elem(&verdicts, &key, &verdict, BPF_ANY);
-	return verdict == INSIDE;
+	return counts(verdict);
 }
 
 /* After a name of it came or went. */

@@ -8,6 +8,12 @@ const volatile u32 recorder = 0;
 /* Inode of the pid namespace in which processes are numbered; 0: the first one. */
 const volatile u32 namespace = 0;
 
+/* The user on whose behalf somebody with more rights loads this; NOBODY: nobody's. What
+ * processes of other users do is told as far as the modes of files let this one see it.
+ */
+#define NOBODY ((u32)-1)
+const volatile u32 owner = NOBODY;
+
 #define NAMESPACES 8 /* that may lie in each other */
 #define TGID 1       /* enum pid_type */
 
@@ -97,6 +103,18 @@ INLINE bool is_recorder(struct task_struct *task)
 INLINE bool unheard(struct task_struct *task)
 {
 	return (task->flags & PF_KTHREAD) || is_recorder(task);
+}
+
+/* Whether the owner may look into a process anyway, as with strace. */
+INLINE bool is_owned(struct task_struct *task)
+{
+	const struct cred *cred;
+
+	if (owner == NOBODY)
+		return true;
+	cred = BPF_CORE_READ(task, cred);
+	return BPF_CORE_READ(cred, uid.val) == owner && BPF_CORE_READ(cred, euid.val) == owner &&
+	       BPF_CORE_READ(cred, suid.val) == owner;
 }
 
 #endif

@@ -42,6 +42,7 @@ static __noinline int end_write(struct kiocb *iocb, s64 copied)
 	struct span span = { .inode = (u64)held, .left = copied };
 	struct doubt lost = { .reason = DK_RING_FULL };
 	struct inode *shown;
+	bool secret;
 
 	if (!call || call->under_way != (u64)iocb)
 		return 0;
@@ -50,7 +51,10 @@ static __noinline int end_write(struct kiocb *iocb, s64 copied)
 		return 0;
 	shown = shown_inode(file);
 	changed(shown);
-	if (is_lossy(shown)) {
+	secret = is_secret(task, shown);
+	if (secret || is_lossy(shown)) {
+		if (secret)
+			lost.reason = DK_NO_PAYLOAD;
 		call->dirtied = 1;
 		return emit_dirty(call, shown, &lost);
 	}

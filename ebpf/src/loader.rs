@@ -4,28 +4,23 @@
 //! Processes that were held back stay so until [`Stopped::resume`]: whoever watches over the
 //! recorder's death needs a duplicate of that map's descriptor.
 
-use crate::programs::{self, Job};
+use crate::handover::Asker;
+use crate::loading::{Loaded, Maps, place};
+use crate::programs;
 use crate::stopped::Stopped;
-use crate::support::kernel_types;
-use crate::symbols;
-use crate::wire::{Inode, decode_inode, kernel_dev};
-use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
+use crate::wire::{Inode, decode_inode};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
 use aya::programs::ProgramError;
-use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, Endianness};
+use aya::{BtfError, EbpfError};
 use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-const TRACEPOINT: &[u8] = aya::include_bytes_aligned!("../bpf/tracepoint.bpf.o");
-const FENTRY: &[u8] = aya::include_bytes_aligned!("../bpf/fentry.bpf.o");
 /// How long a count of programs that were left out holds.
 const MISSED: Duration = Duration::from_millis(200);
-const INSIDE: u32 = 2;
-const OUTSIDE: u32 = 1;
+pub(crate) const INSIDE: u32 = 3;
+pub(crate) const OUTSIDE: u32 = 1;
 
 /// How the kernel is listened to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +44,10 @@ pub struct Config {
     pub excluded: Vec<InodeId>,
     /// The thread group that records, numbered in its own pid namespace: never recorded.
     pub recorder: u32,
+    /// The user on whose behalf somebody with more rights loads. What processes of other
+    /// users do is told as far as the modes of files let this user see it, and none of them
+    /// is held back.
+    pub owner: Option<u32>,
     /// Size of the ring in bytes: a power of two, at least 256 KiB.
     pub ring_bytes: u32,
     /// Whether opens and first reads are told.
@@ -90,12 +89,20 @@ pub enum CaptureError {
     #[error("cannot load the capture programs: {0}")]
     Load(#[from] EbpfError),
     /// One program was refused.
-    #[error("cannot load or attach the capture program {name}: {source}")]
+    #[error("cannot load the capture program {name}: {source}")]
     Program {
         /// Which.
         name: &'static str,
         /// Why.
         source: ProgramError,
+    },
+    /// One program could not be attached.
+    #[error("cannot attach the capture program {name}: {source}")]
+    Attach {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        source: std::io::Error,
     },
     /// A map was refused.
     #[error("cannot use a capture map: {0}")]
@@ -103,6 +110,9 @@ pub enum CaptureError {
     /// A descriptor could not be duplicated.
     #[error("cannot duplicate the descriptor of a capture map: {0}")]
     Descriptor(#[from] std::io::Error),
+    /// The kernel does not say how often it left programs out.
+    #[error("cannot ask how often capture programs were left out: {0}")]
+    Missed(#[source] std::io::Error),
     /// The kernel's own addresses could not be had.
     #[error("cannot find the kernel's memory: {0}")]
     Symbols(#[source] std::io::Error),
@@ -112,6 +122,15 @@ pub enum CaptureError {
     /// A device number that the kernel cannot have.
     #[error("{0:#x} is no device number")]
     Device(u64),
+    /// The loader refused, or ended.
+    #[error("{0}")]
+    Loader(String),
+    /// The loader has ended, or nobody started it.
+    #[error("the loader ended without an answer")]
+    Silent,
+    /// The roots are the loader's affair.
+    #[error("a capture that was handed over keeps its roots")]
+    Handed,
     /// A ring must be a power of two of a certain size.
     #[error("a ring of {0} bytes cannot be made: a power of two from 262144 on is needed")]
     RingSize(u32),
@@ -142,15 +161,23 @@ impl Stats {
 
 /// Programs in the kernel that record.
 pub struct Capture {
-    bpf: Ebpf,
-    loaded: Vec<&'static str>,
+    keeper: Keeper,
+    programs: Vec<OwnedFd>,
+    links: Vec<OwnedFd>,
     ring: Option<Ring>,
-    places: HashMap<MapData, [u8; 16], u32>,
     stopped: Stopped,
     dirty: HashMap<MapData, [u8; 16], [u8; 72]>,
     counters: Array<MapData, [u8; 272]>,
     /// When programs that were left out were last counted, and how many there were.
     missed: Cell<(Option<Instant>, u64)>,
+}
+
+/// Who attaches the programs, and changes the roots.
+enum Keeper {
+    /// This process, which loaded them: their names, and the roots.
+    Own(Vec<&'static str>, HashMap<MapData, [u8; 16], u32>),
+    /// A process with more rights.
+    Loader(Asker),
 }
 
 /// The records, in the order in which the kernel made them.
@@ -191,73 +218,35 @@ impl Capture {
     /// When the kernel's types cannot be read, a program is refused, or the configuration
     /// cannot be met.
     pub fn load(config: &Config) -> Result<Self, CaptureError> {
-        let bytes = config.ring_bytes;
-        if !bytes.is_power_of_two() || bytes < 256 << 10 {
-            return Err(CaptureError::RingSize(bytes));
-        }
-        let btf = match kernel_types(config.btf.as_deref()) {
-            Some(path) => Btf::parse_file(path, Endianness::default())?,
-            None => Btf::from_sys_fs()?,
-        };
-        let outputs = [place(config.stdout)?, place(config.stderr)?];
-        let namespace = pid_namespace()?;
-        let mut loader = loader(config, &btf, &outputs, &namespace);
-        let bases = memory(config.tier)?;
-        let mut bpf = match config.tier {
-            Tier::Tracepoint => loader.load(TRACEPOINT),
-            Tier::Fentry => loader
-                .override_global("page_offset_at", &bases[0], true)
-                .override_global("vmemmap_at", &bases[1], true)
-                .load(FENTRY),
-        }?;
-        let mut capture = Self {
-            ring: Some(Ring(RingBuf::try_from(take(&mut bpf, "ring")?)?)),
-            places: HashMap::try_from(take(&mut bpf, "places")?)?,
-            stopped: Stopped::from_map(take(&mut bpf, "stopped")?)?,
-            dirty: HashMap::try_from(take(&mut bpf, "dirty")?)?,
-            counters: Array::try_from(take(&mut bpf, "counters")?)?,
-            bpf,
-            loaded: Vec::new(),
-            missed: Cell::default(),
-        };
-        for root in &config.roots {
-            capture.place(*root, INSIDE)?;
-        }
-        for excluded in &config.excluded {
-            capture.place(*excluded, OUTSIDE)?;
-        }
-        capture.load_programs(config, &btf)?;
-        Ok(capture)
+        let Loaded {
+            maps,
+            places,
+            programs,
+        } = Loaded::load(config)?;
+        let (names, programs) = programs.into_iter().unzip();
+        Self::of(maps, programs, Keeper::Own(names, map(places)?))
     }
 
-    /// Several at a time: the kernel takes a while to verify each.
-    fn load_programs(&mut self, config: &Config, btf: &Btf) -> Result<(), CaptureError> {
-        let mut jobs = Vec::new();
-        for (name, program) in self.bpf.programs_mut() {
-            jobs.extend(Job::of(name, program, config)?);
-        }
-        jobs.sort_unstable_by_key(|job| job.rank);
-        let (jobs, loaded) = (Mutex::new(jobs), Mutex::new(Vec::new()));
-        let next = || lock(&jobs).pop();
-        let work = || {
-            // No guard may live while a program is verified.
-            while let Some(job) = next() {
-                let name = job.run(btf);
-                lock(&loaded).push(name);
-            }
-        };
-        std::thread::scope(|scope| {
-            let others = available_parallelism().map_or(1, usize::from).min(4) - 1;
-            for _ in 0..others {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let loaded = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for name in loaded {
-            self.loaded.extend(name?);
-        }
-        Ok(())
+    /// Takes what a loader has loaded, which attaches it when it is asked to.
+    pub(crate) fn handed(
+        maps: Maps,
+        programs: Vec<OwnedFd>,
+        loader: Asker,
+    ) -> Result<Self, CaptureError> {
+        Self::of(maps, programs, Keeper::Loader(loader))
+    }
+
+    fn of(maps: Maps, programs: Vec<OwnedFd>, keeper: Keeper) -> Result<Self, CaptureError> {
+        Ok(Self {
+            ring: Some(Ring(map(maps.ring)?)),
+            stopped: Stopped::from_fd(maps.stopped)?,
+            dirty: map(maps.dirty)?,
+            counters: map(maps.counters)?,
+            keeper,
+            programs,
+            links: Vec::new(),
+            missed: Cell::default(),
+        })
     }
 
     /// Begins to record.
@@ -265,11 +254,10 @@ impl Capture {
     /// # Errors
     /// When a program cannot be attached.
     pub fn attach(&mut self) -> Result<(), CaptureError> {
-        for &name in &self.loaded {
-            let program = self.bpf.program_mut(name);
-            let program = program.ok_or(CaptureError::Missing(name))?;
-            programs::attach(program).map_err(|source| CaptureError::Program { name, source })?;
-        }
+        self.links = match &mut self.keeper {
+            Keeper::Own(names, _) => programs::attach_all(names, &self.programs)?,
+            Keeper::Loader(loader) => loader.attach()?,
+        };
         Ok(())
     }
 
@@ -283,7 +271,7 @@ impl Capture {
     /// # Errors
     /// When the kernel has no such device or the map is full.
     pub fn add_root(&mut self, root: InodeId) -> Result<(), CaptureError> {
-        self.place(root, INSIDE)
+        Ok(self.places()?.insert(place(Some(root))?, INSIDE, 0)?)
     }
 
     /// Takes a tree out again.
@@ -291,11 +279,14 @@ impl Capture {
     /// # Errors
     /// When it was none, or the kernel has no such device.
     pub fn remove_root(&mut self, root: InodeId) -> Result<(), CaptureError> {
-        Ok(self.places.remove(&place(Some(root))?)?)
+        Ok(self.places()?.remove(&place(Some(root))?)?)
     }
 
-    fn place(&mut self, at: InodeId, verdict: u32) -> Result<(), CaptureError> {
-        Ok(self.places.insert(place(Some(at))?, verdict, 0)?)
+    fn places(&mut self) -> Result<&mut HashMap<MapData, [u8; 16], u32>, CaptureError> {
+        match &mut self.keeper {
+            Keeper::Own(_, places) => Ok(places),
+            Keeper::Loader(_) => Err(CaptureError::Handed),
+        }
     }
 
     /// Counts since the load.
@@ -334,12 +325,11 @@ impl Capture {
     }
 
     fn count_missed(&self) -> Result<u64, CaptureError> {
-        let loaded = self.loaded.iter().copied();
-        let each = loaded.filter_map(|name| Some((name, self.bpf.program(name)?)));
-        each.map(|(name, program)| {
-            programs::missed(program).map_err(|source| CaptureError::Program { name, source })
-        })
-        .sum()
+        let each = self.programs.iter();
+        let missed = each.map(|program| programs::missed(program.as_fd()));
+        missed
+            .sum::<std::io::Result<u64>>()
+            .map_err(CaptureError::Missed)
     }
 
     /// The files of which records had no room, each once since the last call: as they were
@@ -368,71 +358,13 @@ impl Capture {
 /// Detaches, then continues whoever is still held back.
 impl Drop for Capture {
     fn drop(&mut self) {
-        for name in std::mem::take(&mut self.loaded) {
-            let _ = self.bpf.program_mut(name).map(programs::unload);
-        }
+        self.links.clear();
+        self.programs.clear();
         let _ = self.stopped.resume(true);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn loader<'a>(
-    config: &'a Config,
-    btf: &'a Btf,
-    outputs: &'a [[u8; 16]; 2],
-    namespace: &'a u32,
-) -> EbpfLoader<'a> {
-    let mut loader = EbpfLoader::new();
-    loader
-        .btf(Some(btf))
-        .allow_unsupported_maps()
-        .map_max_entries("ring", config.ring_bytes)
-        .override_global("ring_bytes", &config.ring_bytes, true)
-        .override_global("recorder", &config.recorder, true)
-        .override_global("namespace", namespace, true)
-        .override_global("reads", flag(config.reads), true)
-        .override_global("stop_writers", flag(config.hold_back), true)
-        .override_global("foreign", flag(config.foreign), true)
-        .override_global("outputs", outputs, true);
-    loader
-}
-
-/// Where the kernel keeps the addresses by which cached bytes are found.
-fn memory(tier: Tier) -> Result<[u64; 2], CaptureError> {
-    match tier {
-        Tier::Tracepoint => Ok([0; 2]),
-        Tier::Fentry => Ok(symbols::addresses(["page_offset_base", "vmemmap_base"])
-            .map_err(CaptureError::Symbols)?),
-    }
-}
-
-/// The inode of this process's pid namespace, 0 for the first one, in whose numbers the
-/// kernel thinks itself.
-fn pid_namespace() -> Result<u32, CaptureError> {
-    const FIRST: u32 = 0xefff_fffc;
-    let own = std::fs::metadata("/proc/self/ns/pid")?.ino();
-    let own = u32::try_from(own).map_err(std::io::Error::other)?;
-    Ok(if own == FIRST { 0 } else { own })
-}
-
-/// `struct place` of scope.bpf.h; zeros for none.
-fn place(at: Option<InodeId>) -> Result<[u8; 16], CaptureError> {
-    let mut place = [0; 16];
-    if let Some(at) = at {
-        let dev = kernel_dev(at.dev).ok_or(CaptureError::Device(at.dev))?;
-        place[..8].copy_from_slice(&at.ino.to_ne_bytes());
-        place[8..12].copy_from_slice(&dev.to_ne_bytes());
-    }
-    Ok(place)
-}
-
-const fn flag(value: bool) -> &'static u8 {
-    if value { &1 } else { &0 }
-}
-
-fn take(bpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, CaptureError> {
-    bpf.take_map(name).ok_or(CaptureError::Missing(name))
+/// A map by its descriptor.
+fn map<M: TryFrom<Map, Error = MapError>>(fd: OwnedFd) -> Result<M, CaptureError> {
+    Ok(Map::from_map_data(MapData::from_fd(fd)?)?.try_into()?)
 }

@@ -3,7 +3,8 @@
 use crate::loader::{CaptureError, Config, Tier};
 use aya::Btf;
 use aya::programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// What a program attaches to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,30 +189,57 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Attaches a program that is loaded.
-pub(crate) fn attach(program: &mut Program) -> Result<(), ProgramError> {
-    match Typed::of(program)? {
-        Typed::At(program) => program.attach().map(drop),
-        Typed::Entry(program) => program.attach().map(drop),
-        Typed::Exit(program) => program.attach().map(drop),
-    }
+/// Attaches programs that are loaded; each stays so as long as its link is held.
+pub(crate) fn attach_all(
+    names: &[&'static str],
+    programs: &[OwnedFd],
+) -> Result<Vec<OwnedFd>, CaptureError> {
+    let each = names.iter().zip(programs);
+    let links = each.map(|(&name, program)| {
+        attach(program.as_fd()).map_err(|source| CaptureError::Attach { name, source })
+    });
+    links.collect()
 }
 
-/// Detaches it and takes it out of the kernel.
-pub(crate) fn unload(program: &mut Program) -> Result<(), ProgramError> {
-    match Typed::of(program)? {
-        Typed::At(program) => program.unload(),
-        Typed::Entry(program) => program.unload(),
-        Typed::Exit(program) => program.unload(),
+/// Of `enum bpf_cmd`. The program knows where it belongs.
+const BPF_RAW_TRACEPOINT_OPEN: i32 = 17;
+
+/// aya does this too, but keeps the descriptor of the link for itself.
+fn attach(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    /// What `union bpf_attr` holds for the command.
+    #[repr(C)]
+    struct Open {
+        name: u64,
+        program: i32,
+        pad: u32,
+    }
+    let open = Open {
+        name: 0,
+        program: program.as_raw_fd(),
+        pad: 0,
+    };
+    // SAFETY: the kernel reads as many bytes as it is told from the struct, which outlives
+    // the call, and a null name is none.
+    let link = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_RAW_TRACEPOINT_OPEN,
+            &raw const open,
+            size_of::<Open>(),
+        )
+    };
+    match i32::try_from(link) {
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        Ok(link) if link >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(link) }),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// How often the kernel left a program out because it was at work on the same processor
 /// already; 0 where the kernel does not say.
-pub(crate) fn missed(program: &Program) -> Result<u64, ProgramError> {
-    let fd = program.fd()?;
-    let facts = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-    let facts = std::fs::read_to_string(facts).map_err(ProgramError::IOError)?;
+pub(crate) fn missed(program: BorrowedFd<'_>) -> io::Result<u64> {
+    let facts = format!("/proc/self/fdinfo/{}", program.as_raw_fd());
+    let facts = std::fs::read_to_string(facts)?;
     let line = facts
         .lines()
         .find_map(|line| line.strip_prefix("recursion_misses:"));

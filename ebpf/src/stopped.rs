@@ -32,16 +32,6 @@ impl Stopped {
         Self::from_fd(self.fd.try_clone()?)
     }
 
-    /// Keeps the descriptor that the programs were linked with: they are loaded later.
-    pub(crate) fn from_map(map: Map) -> Result<Self, CaptureError> {
-        let Map::HashMap(data) = &map else {
-            return Err(CaptureError::Missing("map of stopped processes"));
-        };
-        let fd = data.fd().as_fd().try_clone_to_owned()?;
-        let map = HashMap::try_from(map)?;
-        Ok(Self { map, fd })
-    }
-
     /// Those that are held back now.
     ///
     /// # Errors

@@ -16,4 +16,5 @@ mod image;
 mod loss;
 mod names;
 mod others;
+mod owner;
 mod uring;
