@@ -102,6 +102,9 @@ pub(crate) enum Command {
     /// Continue whom a recorder that died held back; the recorder starts it itself
     #[command(hide = true)]
     Watchdog,
+    /// Load kernel programs for a recorder that may not; the recorder starts it by sudo itself
+    #[command(hide = true)]
+    Loader,
 }
 
 /// Which session of the trace.
@@ -139,6 +142,9 @@ pub(crate) struct Record {
     /// The kernel's types, where /sys/kernel/btf/vmlinux is missing (kernel tiers)
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
+    /// Do not ask `sudo -n` to load the kernel programs where a privilege is missing
+    #[arg(long)]
+    pub(crate) no_sudo: bool,
     /// What a committed event survives
     #[arg(long, value_enum, default_value_t)]
     pub(crate) durability: Durability,
@@ -192,6 +198,9 @@ pub(crate) struct Run {
     /// Memory between the kernel and the recorder, a power of two (kernel tiers)
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = ring_size)]
     pub(crate) ring_size: u32,
+    /// Do not ask `sudo -n` to load the kernel programs where a privilege is missing
+    #[arg(long)]
+    pub(crate) no_sudo: bool,
     /// History to keep beside the current state: of an age as in 10m, a number of events, or a
     /// size as in 1GiB [default: all]
     #[arg(long, value_name = "HOW MUCH")]

@@ -102,8 +102,14 @@ pub struct Inotify {
 }
 
 impl Facts {
-    /// What keeps the kernel tiers from working here and how to get it, as far as it can be
-    /// told before they are tried; `btf` is a file with the kernel's types that was given.
+    /// Whether this process may have the kernel load programs.
+    #[must_use]
+    pub fn may_load(&self) -> bool {
+        self.capabilities.is_some_and(Capabilities::may_trace)
+    }
+
+    /// What keeps the kernel tiers from working on this machine for anybody, as far as it can
+    /// be told before they are tried; `btf` is a file with the kernel's types that was given.
     #[must_use]
     pub fn lacking(&self, btf: Option<&Path>) -> Vec<&'static str> {
         let mut lacking = Vec::new();
@@ -112,13 +118,6 @@ impl Facts {
         }
         if !self.btf && kernel_types(btf).is_none() {
             lacking.push("the kernel has no BTF (or /sys is not mounted: give it with --btf)");
-        }
-        match self.capabilities {
-            Some(held) if held.may_trace() => {}
-            _ => lacking.push(
-                "CAP_BPF and CAP_PERFMON are missing (run it with sudo, or in a container with \
-                 --cap-add BPF --cap-add PERFMON)",
-            ),
         }
         if self.lockdown.as_deref() == Some("confidentiality") {
             lacking.push("kernel lockdown forbids reading kernel memory");

@@ -8,6 +8,7 @@ mod bring_back;
 mod captured;
 mod content;
 mod doubt;
+pub mod elevation;
 mod facts;
 mod held;
 mod host;

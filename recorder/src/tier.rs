@@ -7,11 +7,14 @@ use diffkeeper_ebpf::loader::Tier;
 use diffkeeper_ebpf::support::{Facts, takes_fentry};
 use diffkeeper_store::model::Backend;
 
+use crate::elevation;
 use crate::record::{Options, RecordError};
 use crate::run::Channels;
 use crate::scope::Scope;
 use crate::source::{Kernel, Notify, Source, told_by};
 
+/// What is added where another process loaded its programs.
+const BY_SUDO: &str = "sudo -n ran the loader of its programs, and nothing else";
 /// Why a tier is taken that was asked for.
 const ASKED: &str = "asked for";
 /// Why that tier is not tried where the kernel takes no such program at all.
@@ -53,11 +56,14 @@ pub(crate) fn check(wanted: Option<Backend>) -> Result<(), RecordError> {
 
 fn best(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, RecordError> {
     let facts = Facts::of_this_host();
-    let lacking = facts.lacking(options.wishes.btf.as_deref());
+    let mut lacking = facts.lacking(options.wishes.btf.as_deref());
+    if !facts.may_load() && !options.wishes.sudo {
+        lacking.push(elevation::MISSING);
+    }
     let mut why_not = lacking.join("; ");
     if lacking.is_empty() {
         for tier in BEST_FIRST {
-            match attempt(tier, options, scope) {
+            match attempt(tier, &facts, options, scope) {
                 Ok(chosen) => return Ok(chosen),
                 Err(error) => why_not = error,
             }
@@ -67,24 +73,32 @@ fn best(options: &Options, scope: &Arc<Scope>) -> Result<Chosen, RecordError> {
 }
 
 /// Starts a kernel tier, or says what speaks against it.
-fn attempt(tier: Tier, options: &Options, scope: &Arc<Scope>) -> Result<Chosen, String> {
+fn attempt(
+    tier: Tier,
+    facts: &Facts,
+    options: &Options,
+    scope: &Arc<Scope>,
+) -> Result<Chosen, String> {
+    // Nor does the loader try it unless it is asked for.
     if tier == Tier::Fentry && !takes_fentry() {
         return Err(NO_FENTRY.to_owned());
     }
     if let Some(lack) = Kernel::unsuited(tier, scope) {
         return Err(lack);
     }
-    let started = start(kernel(options, tier), scope, why(tier));
+    let started = start(kernel(options, tier), scope, why(tier, facts.may_load()));
     started.map_err(|error| error.to_string())
 }
 
-/// Why a kernel tier is the best.
+/// Why a kernel tier is the best, and how it came to its programs.
 #[must_use]
-pub fn why(tier: Tier) -> String {
-    format!(
-        "every write on {} is captured in the kernel, with its process",
-        told_by(tier).join(" and ")
-    )
+pub fn why(tier: Tier, may_load: bool) -> String {
+    let kinds = told_by(tier).join(" and ");
+    let why = format!("every write on {kinds} is captured in the kernel, with its process");
+    match may_load {
+        true => why,
+        false => format!("{why}; {BY_SUDO}"),
+    }
 }
 
 /// Why `notify` is taken where the kernel tiers do not work.

@@ -56,6 +56,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Completions(args) => completions::run(args, &config),
         Command::Man(args) => man::run(args, &config),
         Command::Watchdog => watchdog(),
+        Command::Loader => loader(),
     }
 }
 
@@ -64,5 +65,13 @@ fn watchdog() -> Result<ExitCode, CliError> {
     match diffkeeper_recorder::watchdog::watch() {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(CliError::usage(format!("no recorder at stdin: {error}"))),
+    }
+}
+
+/// The recorder has been told as well, where there is one.
+fn loader() -> Result<ExitCode, CliError> {
+    match diffkeeper_recorder::elevation::load_for() {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(CliError::recorder(format!("nothing is loaded: {error}"))),
     }
 }

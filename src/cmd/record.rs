@@ -51,6 +51,7 @@ fn options(args: &cli::Record, config: &Config) -> Result<Options, CliError> {
             output: !args.output,
             ring_bytes: args.ring_size,
             btf: args.btf.clone(),
+            sudo: !args.no_sudo,
         },
         durability: durability(args.durability),
         max_file: args.max_file.as_deref().map(size).transpose()?,

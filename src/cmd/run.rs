@@ -52,6 +52,7 @@ fn options(args: &cli::Run, config: &Config) -> Result<Options, CliError> {
             // They bring nothing back.
             reads: false,
             ring_bytes: args.ring_size,
+            sudo: !args.no_sudo,
             ..Wishes::default()
         },
         durability: recording::durability(args.durability),

@@ -115,7 +115,7 @@ impl Recording<'_> {
             parent: None,
             comm: bytes("comm").trim_ascii_end().to_vec(),
             exe: link("exe"),
-            argv: arguments(&bytes("cmdline")),
+            argv: arguments(&fs::read(cmdline(task.pid)).unwrap_or_default()),
             cwd: link("cwd"),
             uid: uid(&bytes("status")),
             exit: None,
@@ -182,7 +182,12 @@ impl Recording<'_> {
         let process = &mut known.process;
         process.comm = exec.comm.to_vec();
         process.exe = exe_of(record.task.pid).unwrap_or_else(|| exec.filename.to_vec());
-        process.argv = arguments(exec.argv);
+        process.argv = match exec.argv {
+            // Of another user's process the kernel programs do not tell them, but anybody may
+            // ask.
+            [] => arguments(&fs::read(cmdline(record.task.pid)).unwrap_or_default()),
+            told => arguments(told),
+        };
         process.uid = exec.uid;
         if let Some(cwd) = cwd {
             process.cwd = cwd.into_os_string().into_vec();
@@ -244,6 +249,10 @@ fn exe_of(pid: u32) -> Option<Vec<u8>> {
     path.file_name()
         .is_some()
         .then(|| path.into_os_string().into_vec())
+}
+
+fn cmdline(pid: u32) -> String {
+    format!("/proc/{pid}/cmdline")
 }
 
 /// Arguments that each end with a NUL.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use diffkeeper_ebpf::loader::{Capture, CaptureError, Config, InodeId, Ring, Stats, Tier};
+use diffkeeper_ebpf::support::Facts;
 use diffkeeper_ebpf::wire::{self, What};
 use diffkeeper_store::model::{Backend, GapReason};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,6 +20,7 @@ use rustix::fs::statfs;
 
 use super::mounts::mounts_of;
 use super::{Source, SourceError};
+use crate::elevation;
 use crate::held::HeldBack;
 use crate::observation::{Fact, Held, Observation};
 use crate::probe;
@@ -50,6 +52,8 @@ pub struct Wishes {
     pub ring_bytes: u32,
     /// The kernel's types, where the kernel does not describe them itself.
     pub btf: Option<PathBuf>,
+    /// Whether `sudo -n` may be asked where a privilege is missing.
+    pub sudo: bool,
 }
 
 impl Default for Wishes {
@@ -59,6 +63,7 @@ impl Default for Wishes {
             output: true,
             ring_bytes: 64 << 20,
             btf: None,
+            sudo: true,
         }
     }
 }
@@ -131,17 +136,25 @@ impl Kernel {
         ))
     }
 
-    fn config(&self, scope: &Scope) -> Result<Config, SourceError> {
-        let mut roots = vec![admit(&self.canaries)?];
+    /// Has the programs loaded, by a loader where this process may not.
+    fn load(&self, scope: &Scope) -> Result<Capture, SourceError> {
+        let (config, roots) = self.config(scope)?;
+        if self.wishes.sudo && !Facts::of_this_host().may_load() {
+            return Ok(elevation::load(&config, &roots)?);
+        }
+        Capture::load(&config).map_err(|error| unavailable(&error))
+    }
+
+    /// What is asked of the kernel, and the paths of its roots.
+    fn config(&self, scope: &Scope) -> Result<(Config, Vec<PathBuf>), SourceError> {
+        let mut roots = vec![self.canaries.clone()];
         let mut foreign = false;
         for root in scope.roots() {
-            roots.push(admit(&root.path)?);
+            roots.push(root.path.clone());
             let mounts = mounts_of(&root.path).map_err(SourceError::Canary)?;
             foreign |= self.tier == Tier::Tracepoint && !mounts.are(told_by(self.tier));
-            let inner = mounts.below.iter().map(|mount| &mount.path);
-            for path in inner.filter(|path| path.exists()) {
-                roots.push(admit(path)?);
-            }
+            let inner = mounts.below.iter().map(|mount| mount.path.clone());
+            roots.extend(inner.filter(|path| path.exists()));
         }
         let printed = |fd| {
             let at = rustix::fs::fstat(fd).ok()?;
@@ -154,9 +167,11 @@ impl Kernel {
             printed(rustix::stdio::stdout()),
             printed(rustix::stdio::stderr()),
         );
-        Ok(Config {
+        let admitted = roots.iter().map(|root| admit(root));
+        let config = Config {
             tier: self.tier,
-            roots,
+            roots: admitted.collect::<Result<_, _>>()?,
+            owner: None,
             excluded: vec![inode(scope.state())?],
             recorder: std::process::id(),
             ring_bytes: self.wishes.ring_bytes,
@@ -167,7 +182,8 @@ impl Kernel {
             stdout: stdout.filter(|_| self.wishes.output),
             stderr: stderr.filter(|_| self.wishes.output),
             btf: self.wishes.btf.clone(),
-        })
+        };
+        Ok((config, roots))
     }
 }
 
@@ -215,9 +231,8 @@ impl Source for Kernel {
     fn start(&mut self, scope: Arc<Scope>, sink: Sender<Observation>) -> Result<(), SourceError> {
         self.stop();
         fs::create_dir_all(&self.canaries).map_err(SourceError::Canary)?;
-        let config = self.config(&scope)?;
         let canary = inode(&self.canaries)?;
-        let mut capture = Capture::load(&config).map_err(|error| unavailable(&error))?;
+        let mut capture = self.load(&scope)?;
         let ring = capture.ring().ok_or(SourceError::Stopped)?;
         let watchdog = Watchdog::start(capture.stopped()).map_err(SourceError::Watchdog)?;
         let stopped = capture.stopped().another();

@@ -16,6 +16,7 @@ use diffkeeper_store::model::Backend;
 pub use self::kernel::{Kernel, Wishes, told_by};
 pub use self::notify::Notify;
 pub use self::scripted::{Script, Scripted};
+use crate::elevation::ElevationError;
 use crate::held::HeldBack;
 use crate::observation::Observation;
 use crate::scope::Scope;
@@ -29,6 +30,9 @@ pub enum SourceError {
     /// The kernel does not take the programs that capture.
     #[error("capture in the kernel is not available: {0}")]
     Kernel(String),
+    /// Nobody who may loads the programs.
+    #[error(transparent)]
+    Privilege(#[from] ElevationError),
     /// The directory for canaries cannot be used.
     #[error("cannot use the canary directory: {0}")]
     Canary(io::Error),

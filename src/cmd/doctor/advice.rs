@@ -2,7 +2,7 @@
 
 use diffkeeper_ebpf::loader;
 use diffkeeper_ebpf::support::Facts;
-use diffkeeper_recorder::{source, tier};
+use diffkeeper_recorder::{elevation, source, tier};
 use diffkeeper_store::size::format_bytes;
 
 use super::place::Place;
@@ -29,6 +29,8 @@ pub(super) struct Advice {
     pub(super) tiers: Vec<Tier>,
     pub(super) chosen: &'static str,
     pub(super) reason: String,
+    /// How the kernel programs come into the kernel.
+    pub(super) loading: &'static str,
     pub(super) warnings: Vec<String>,
 }
 
@@ -39,8 +41,8 @@ pub(super) struct Tried {
     pub(super) tracepoint: Result<(), String>,
 }
 
-/// Decides. `tried` is there where there was any hope for the kernel tiers; `trace` is where
-/// the trace would be kept, if that can be told.
+/// Decides. `tried` is there where there was any hope for the kernel tiers, by a loader where
+/// this process may not; `trace` is where the trace would be kept, if that can be told.
 pub(super) fn advise(
     facts: &Facts,
     tried: Option<Tried>,
@@ -61,11 +63,14 @@ pub(super) fn advise(
         works: true,
         why: "contents are observed after each change; processes are unknown".to_owned(),
     };
-    let (chosen, reason) = choose([&fentry, &tracepoint], watch, trace);
+    let may_load = facts.may_load();
+    let (chosen, reason) = choose([&fentry, &tracepoint], may_load, (watch, trace));
+    let works = fentry.works || tracepoint.works;
     Advice {
         tiers: vec![fentry, tracepoint, notify],
         chosen,
         reason,
+        loading: loading(facts, works),
         warnings: warnings(facts, watch, trace),
     }
 }
@@ -91,7 +96,11 @@ fn tier_of(
 }
 
 /// What `auto` takes, and why: as the recorder's own choice goes.
-fn choose(tiers: [&Tier; 2], watch: &Place, trace: Option<&Place>) -> (&'static str, String) {
+fn choose(
+    tiers: [&Tier; 2],
+    may_load: bool,
+    (watch, trace): (&Place, Option<&Place>),
+) -> (&'static str, String) {
     let mut why_not = String::new();
     for (tier, kind) in tiers.into_iter().zip(tier::BEST_FIRST) {
         let kinds = source::told_by(kind);
@@ -99,7 +108,7 @@ fn choose(tiers: [&Tier; 2], watch: &Place, trace: Option<&Place>) -> (&'static 
         let elsewhere = places.find(|place| !kinds.contains(&place.filesystem.as_str()));
         match elsewhere {
             _ if !tier.works => why_not.clone_from(&tier.why),
-            None => return (tier.name, tier::why(kind)),
+            None => return (tier.name, tier::why(kind, may_load)),
             Some(place) => {
                 let path = path_text(&place.path);
                 why_not = format!("{path} is not on {}", kinds.join(" or "));
@@ -111,9 +120,22 @@ fn choose(tiers: [&Tier; 2], watch: &Place, trace: Option<&Place>) -> (&'static 
 
 /// What the kernel tiers would find here.
 fn kernel_ground(facts: &Facts) -> String {
-    match facts.lacking(None).as_slice() {
+    let mut lacking = facts.lacking(None);
+    if !facts.may_load() {
+        lacking.push(elevation::MISSING);
+    }
+    match lacking.as_slice() {
         [] => "this machine has BTF and the capabilities".to_owned(),
         lacking => lacking.join("; "),
+    }
+}
+
+/// How the programs would come into the kernel, as `tried` has shown.
+fn loading(facts: &Facts, works: bool) -> &'static str {
+    match (facts.may_load(), works) {
+        (true, _) => "this process may load them itself",
+        (false, true) => "by a loader that sudo -n elevates",
+        (false, false) => "not here",
     }
 }
 
@@ -167,7 +189,7 @@ fn warnings(facts: &Facts, watch: &Place, trace: Option<&Place>) -> Vec<String> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Advice, Tried, advise};
+    use super::{Advice, Tried, advise, loading};
     use crate::cmd::doctor::place::Place;
     use diffkeeper_ebpf::support::{Capabilities, Facts, Inotify};
 
@@ -255,6 +277,18 @@ mod tests {
         for part in ["CAP_BPF", "sudo", "lockdown"] {
             assert!(why.contains(part), "{part}: {why}");
         }
+    }
+
+    #[test]
+    fn a_loader_that_is_elevated_is_told() {
+        let mut facts = well();
+        facts.capabilities = Some(Capabilities::default());
+        let advice = advise(&facts, tried(false, true), &place(), None);
+        assert_eq!(advice.chosen, "tracepoint");
+        assert!(advice.reason.contains("sudo -n"), "{}", advice.reason);
+        assert!(loading(&facts, true).contains("sudo -n"));
+        assert_eq!(loading(&facts, false), "not here");
+        assert!(!loading(&well(), true).contains("sudo"));
     }
 
     #[test]

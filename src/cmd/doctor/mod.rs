@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use diffkeeper_ebpf::loader::{self, Capture, Config as Capturing};
 use diffkeeper_ebpf::support::{Facts, takes_fentry};
+use diffkeeper_recorder::elevation;
 use diffkeeper_recorder::tier::NO_FENTRY;
 
 use self::advice::{Advice, Tier, Tried};
@@ -27,36 +28,42 @@ pub(crate) fn run(args: &cli::Doctor, config: &Config) -> Result<ExitCode, CliEr
     let facts = Facts::of_this_host();
     let watch = Place::of(&args.watch)?;
     let trace = place::of_new(&config.state_dir);
-    let tried = facts.lacking(None).is_empty().then(try_both);
+    let tried = facts.lacking(None).is_empty().then(|| try_both(&facts));
     let advice = advice::advise(&facts, tried, &watch, trace.as_ref());
     let mut output = Output::new(config);
     if args.json {
         object(&facts, &watch, &advice).write(&mut output)?;
     } else {
-        let lines = fact_lines(&facts, &watch, trace.as_ref());
+        let mut lines = fact_lines(&facts, &watch, trace.as_ref());
+        lines.push(("kernel programs", advice.loading.to_owned()));
         write(&lines, &advice, &mut output)?;
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn try_both() -> Tried {
+fn try_both(facts: &Facts) -> Tried {
     Tried {
         fentry: match takes_fentry() {
-            true => try_tier(loader::Tier::Fentry),
+            true => try_tier(loader::Tier::Fentry, facts),
             false => Err(NO_FENTRY.to_owned()),
         },
-        tracepoint: try_tier(loader::Tier::Tracepoint),
+        tracepoint: try_tier(loader::Tier::Tracepoint, facts),
     }
 }
 
-/// Lets the kernel judge the programs of a tier; nothing is attached.
-fn try_tier(tier: loader::Tier) -> Result<(), String> {
+/// Lets the kernel judge the programs of a tier, by a loader where this process may not;
+/// nothing is attached.
+fn try_tier(tier: loader::Tier, facts: &Facts) -> Result<(), String> {
     let config = Capturing {
         tier,
         ring_bytes: 1 << 18,
         ..Capturing::default()
     };
+    if !facts.may_load() {
+        let loaded = elevation::load(&config, &[]);
+        return loaded.map(drop).map_err(|error| error.to_string());
+    }
     let loaded = Capture::load(&config);
     loaded.map(drop).map_err(|error| error.to_string())
 }
@@ -193,6 +200,7 @@ fn object(facts: &Facts, watch: &Place, advice: &Advice) -> Object {
         .set_some("lockdown", facts.lockdown.as_deref())
         .set_some("unprivileged_bpf_disabled", facts.unprivileged_bpf_disabled)
         .set("program_types", taken_types())
+        .set("loading", advice.loading)
         .set_some("cgroup", facts.cgroup.as_deref())
         .set_some("container", facts.container.as_deref())
         .set_some("inotify_max_user_watches", facts.inotify.max_user_watches)
