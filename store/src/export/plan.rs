@@ -14,6 +14,8 @@ use crate::snapshot::{Entry, Snapshot};
 
 /// Most files one thread writes before it looks for more work.
 const UNIT: usize = 128;
+/// Bytes of content after which it looks as well: a few large files are shared out too.
+const UNIT_BYTES: u64 = 512 << 10;
 
 /// A decided export.
 pub(crate) struct Plan<'s> {
@@ -36,6 +38,8 @@ pub(crate) struct Slot<'s> {
 pub(crate) struct Unit<'s> {
     pub(crate) dir: usize,
     entries: Vec<&'s Entry>,
+    /// Length of their contents, bytes.
+    bytes: u64,
 }
 
 /// A further name of a node.
@@ -52,6 +56,18 @@ impl<'s> Unit<'s> {
 
     pub(crate) const fn len(&self) -> u64 {
         self.entries.len() as u64
+    }
+
+    const fn is_full(&self) -> bool {
+        self.entries.len() >= UNIT || self.bytes >= UNIT_BYTES
+    }
+
+    fn push(&mut self, entry: &'s Entry) {
+        let version = entry.state.version.as_ref();
+        self.bytes = self
+            .bytes
+            .saturating_add(version.map_or(0, |(_, version)| version.length));
+        self.entries.push(entry);
     }
 }
 
@@ -203,19 +219,19 @@ impl<'s> Builder<'s> {
 
     fn add_file(&mut self, slot: Slot<'s>) {
         let units = &mut self.plan.units;
-        if let Some(unit) = self
-            .open_unit
-            .get(&slot.dir)
-            .and_then(|i| units.get_mut(*i))
-            && unit.entries.len() < UNIT
-        {
-            unit.entries.push(slot.entry);
-            return;
+        let open = self.open_unit.get(&slot.dir).copied();
+        let open = open.filter(|index| units.get(*index).is_some_and(|unit| !unit.is_full()));
+        let index = open.unwrap_or(units.len());
+        if open.is_none() {
+            self.open_unit.insert(slot.dir, index);
+            units.push(Unit {
+                dir: slot.dir,
+                entries: Vec::new(),
+                bytes: 0,
+            });
         }
-        self.open_unit.insert(slot.dir, units.len());
-        units.push(Unit {
-            dir: slot.dir,
-            entries: vec![slot.entry],
-        });
+        if let Some(unit) = units.get_mut(index) {
+            unit.push(slot.entry);
+        }
     }
 }
