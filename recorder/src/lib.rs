@@ -25,6 +25,7 @@ mod record;
 mod recording;
 pub mod redact;
 mod refinery;
+mod rest;
 mod restoring;
 mod run;
 mod scan;

@@ -15,6 +15,7 @@ use crate::observation::{Fact, Observation};
 use crate::reconcile::paths_of;
 use crate::recording::Recording;
 use crate::refinery::Refinery;
+use crate::rest::Rest;
 
 /// An event is committed at the latest this long after it was recorded.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
@@ -73,6 +74,7 @@ pub(crate) struct Pipeline<'r, 's> {
     announced: Option<HashSet<PathBuf>>,
     /// What bounds the history, if anything does.
     keeper: Option<Keeper>,
+    rest: Rest,
     /// The last token that stood in the facts.
     synced: Option<u64>,
 }
@@ -86,6 +88,7 @@ impl<'r, 's> Pipeline<'r, 's> {
     ) -> Self {
         Self {
             keeper: keep.map(Keeper::new),
+            rest: Rest::new(),
             recording,
             refinery,
             inputs,
@@ -250,10 +253,11 @@ impl<'r, 's> Pipeline<'r, 's> {
         if self.recording.writer.is_dirty() && self.last_commit.elapsed() >= COMMIT_INTERVAL {
             self.commit()?;
             self.last_commit = Instant::now();
+            self.rest.disturb();
             self.refinery.turn(&mut self.recording.writer);
             keep::bound(&mut self.keeper, self.recording, self.inputs.progress);
         }
-        Ok(())
+        self.rest.turn(&mut self.recording.writer)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -282,6 +286,7 @@ impl<'r, 's> Pipeline<'r, 's> {
         let due = self.recording.next_due().into_iter();
         let due = due.chain(self.recording.next_check()).min();
         let due = due.map_or(commit, |due| due.saturating_duration_since(now));
-        commit.min(due)
+        let rest = self.rest.patience().unwrap_or(commit);
+        commit.min(due).min(rest)
     }
 }

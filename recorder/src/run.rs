@@ -23,7 +23,7 @@ use crate::scope::Scope;
 use crate::source::{Source, SourceError};
 
 /// Observations that may wait for the pipeline.
-const QUEUE: usize = 64 * 1024;
+const QUEUE: usize = 16 * 1024;
 /// Pieces of output that may wait; the command waits with them.
 const OUTPUT_QUEUE: usize = 1024;
 /// How long the source may take to deliver what has happened.

@@ -13,12 +13,13 @@ mod journal;
 mod manifest;
 pub(crate) mod mend;
 mod pages;
+mod range;
 mod space;
 mod sync;
 
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fjall::config::CompressionPolicy;
@@ -34,6 +35,8 @@ pub use sync::Durability;
 use error::guard;
 use pages::Paged;
 pub(crate) use pages::{Bounds, End, Page, Pages};
+use range::verified;
+pub(crate) use range::{Range, RawRange, RawRecord};
 use sync::Syncer;
 
 /// The bytes of a value as they are stored, checksum and all.
@@ -69,6 +72,8 @@ pub(crate) struct Engine {
     spaces: Vec<Keyspace>,
     /// Bytes of blobs since their memtable was last handed over.
     unwritten: AtomicU64,
+    /// Whether blobs were handed over that the engine may hold on to.
+    held: AtomicBool,
     /// Where commits are to survive the loss of power.
     syncer: Option<Syncer>,
 }
@@ -217,6 +222,23 @@ impl Db {
             .map_or(0, |engine| engine.database.write_buffer_size())
     }
 
+    /// See [`Engine::rest`]; nothing where nothing can be written.
+    pub(crate) fn rest(&self) -> Result<(), DbError> {
+        self.engine().map_or(Ok(()), Engine::rest)
+    }
+
+    /// See [`Engine::let_go`]; not before everything that was handed over is written. Whether
+    /// it was.
+    pub(crate) fn let_go(&self) -> Result<bool, DbError> {
+        self.engine().map_or(Ok(true), |engine| {
+            let written = engine.is_written() || !engine.is_alive();
+            if written && engine.held.swap(false, Ordering::Relaxed) {
+                engine.let_go()?;
+            }
+            Ok(written)
+        })
+    }
+
     /// Gives the space of removed records back to the disk.
     pub(crate) fn compact(&self) -> Result<(), DbError> {
         self.engine().ok_or(DbError::ReadOnly)?.compact()
@@ -255,6 +277,7 @@ impl Engine {
                 database,
                 spaces,
                 unwritten: AtomicU64::new(0),
+                held: AtomicBool::new(false),
                 syncer: None,
             })
         })
@@ -298,14 +321,37 @@ impl Engine {
         if self.unwritten.fetch_add(added, Ordering::Relaxed) + added < MEMTABLE {
             return Ok(());
         }
-        self.unwritten.store(0, Ordering::Relaxed);
-        let blobs = self.space(Space::Blob);
-        guard(|| blobs.rotate_memtable())?;
+        let blobs = self.hand_over()?;
         let started = std::time::Instant::now();
         while blobs.sealed_memtable_count() > 1 && started.elapsed() < PATIENCE && self.is_alive() {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+
+    fn hand_over(&self) -> Result<&Keyspace, DbError> {
+        self.unwritten.store(0, Ordering::Relaxed);
+        self.held.store(true, Ordering::Relaxed);
+        let blobs = self.space(Space::Blob);
+        guard(|| blobs.rotate_memtable())?;
+        Ok(blobs)
+    }
+
+    /// Hands over what is in memory of blobs although there is room for more, unless it is
+    /// hardly anything: each time makes a file.
+    fn rest(&self) -> Result<(), DbError> {
+        if self.unwritten.load(Ordering::Relaxed) >= MEMTABLE / 8 {
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    /// Has the engine let go of tables that were replaced, in memory or on disk: it does so
+    /// when it next hands a memtable over, and hands over none that is empty.
+    fn let_go(&self) -> Result<(), DbError> {
+        let meta = self.space(Space::Meta);
+        guard(|| meta.remove(NOTHING))?;
+        guard(|| meta.rotate_memtable()).map(drop)
     }
 
     /// Writes all memtables out, closes, and empties the journals, which then repeat
@@ -327,11 +373,7 @@ impl Engine {
         self.rotate()?;
         self.wait_for_flush();
         guard(|| self.spaces.iter().try_for_each(Keyspace::major_compact))?;
-        // The engine lets go of the old tables when it next hands a memtable over, and hands
-        // over none that is empty.
-        let meta = self.space(Space::Meta);
-        guard(|| meta.remove(NOTHING))?;
-        guard(|| meta.rotate_memtable())?;
+        self.let_go()?;
         self.wait_for_flush();
         Ok(())
     }
@@ -348,13 +390,17 @@ impl Engine {
     fn wait_for_flush(&self) -> bool {
         const PATIENCE: Duration = Duration::from_secs(60);
         let started = std::time::Instant::now();
-        while self.spaces.iter().any(|s| s.sealed_memtable_count() > 0) {
+        while !self.is_written() {
             if started.elapsed() > PATIENCE || !self.is_alive() {
                 return false;
             }
             std::thread::sleep(Duration::from_micros(500));
         }
         true
+    }
+
+    fn is_written(&self) -> bool {
+        self.spaces.iter().all(|s| s.sealed_memtable_count() == 0)
     }
 
     /// Whether the engine still writes: after a failed write, as on a full disk, it takes
@@ -377,14 +423,6 @@ fn check_spaces(path: &Path, database: &Database) -> Result<(), DbError> {
     Err(DbError::Lost(path.join(name)))
 }
 
-fn verified(space: Space, key: &[u8], bytes: fjall::Slice) -> Result<Value, DbError> {
-    let Some(len) = unsealed(space, key, &bytes).map(<[u8]>::len) else {
-        let name = Space::ALL.get(space as usize);
-        return Err(DbError::Checksum(name.map_or("unknown", |(_, name)| name)));
-    };
-    Ok(Value { bytes, len })
-}
-
 /// The database at one moment, to be read while it is written.
 pub(crate) struct View<'e> {
     engine: &'e Engine,
@@ -405,80 +443,6 @@ impl Pages for View<'_> {
             .snapshot
             .range(self.engine.space(space), bounds.clone());
         Page::fill(RawRange::Engine(range), bounds, end, most)
-    }
-}
-
-/// An iterator over checked records.
-pub(crate) struct Range<'d> {
-    space: Space,
-    inner: RawRange<'d>,
-}
-
-/// An iterator over records as they are stored.
-pub(crate) enum RawRange<'d> {
-    Engine(fjall::Iter),
-    Pages(Paged<'d>),
-}
-
-/// A record as it is stored.
-pub(crate) type RawRecord = Result<(Vec<u8>, Raw), DbError>;
-
-impl RawRange<'_> {
-    /// Tells that few records will be asked for.
-    const fn one_at_a_time(&mut self) {
-        if let Self::Pages(pages) = self {
-            pages.one_at_a_time();
-        }
-    }
-}
-
-fn parted(guarded: Result<Option<fjall::Guard>, DbError>) -> Option<RawRecord> {
-    let pair = guarded.and_then(|found| guard(|| found.map(fjall::Guard::into_inner).transpose()));
-    pair.transpose()
-        .map(|pair| pair.map(|(key, raw)| (key.to_vec(), raw)))
-}
-
-impl Iterator for RawRange<'_> {
-    type Item = RawRecord;
-
-    fn next(&mut self) -> Option<RawRecord> {
-        match self {
-            Self::Engine(iter) => parted(guard(|| Ok(iter.next()))),
-            Self::Pages(pages) => pages.take(End::Front),
-        }
-    }
-}
-
-impl DoubleEndedIterator for RawRange<'_> {
-    fn next_back(&mut self) -> Option<RawRecord> {
-        match self {
-            Self::Engine(iter) => parted(guard(|| Ok(iter.next_back()))),
-            Self::Pages(pages) => pages.take(End::Back),
-        }
-    }
-}
-
-impl Range<'_> {
-    fn checked(&self, record: RawRecord) -> Result<(Vec<u8>, Value), DbError> {
-        let (key, raw) = record?;
-        let value = verified(self.space, &key, raw)?;
-        Ok((key, value))
-    }
-}
-
-impl Iterator for Range<'_> {
-    type Item = Result<(Vec<u8>, Value), DbError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let record = self.inner.next()?;
-        Some(self.checked(record))
-    }
-}
-
-impl DoubleEndedIterator for Range<'_> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let record = self.inner.next_back()?;
-        Some(self.checked(record))
     }
 }
 
@@ -540,6 +504,34 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn who_rests_holds_no_blobs_and_the_next_ones_find_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("db")).unwrap();
+        let engine = db.engine().unwrap();
+        for number in 0_u64..3 {
+            let mut batch = db.batch();
+            batch.put(Space::Blob, number.to_be_bytes().to_vec(), vec![7; 1 << 20]);
+            batch.commit().unwrap();
+            db.rest().unwrap();
+            assert!(engine.wait_for_flush());
+            // What was written out is taken from the sum a moment later.
+            let begun = std::time::Instant::now();
+            while engine.database.write_buffer_size() > 1 << 20 {
+                assert!(begun.elapsed() < Duration::from_secs(30), "{number}");
+            }
+            let tables = engine.space(Space::Meta).table_count();
+            assert!(db.let_go().unwrap() && engine.wait_for_flush());
+            assert_eq!(engine.space(Space::Meta).table_count(), tables + 1);
+            // There is nothing more to let go of, and so no table for it.
+            assert!(db.let_go().unwrap() && engine.wait_for_flush());
+            assert_eq!(engine.space(Space::Meta).table_count(), tables + 1);
+        }
+        let read = db.get(Space::Blob, &1_u64.to_be_bytes()).unwrap();
+        assert_eq!(read.unwrap().len(), 1 << 20);
+        db.close().unwrap();
+    }
 
     #[test]
     fn blobs_in_memory_stay_few_however_fast_they_come() {

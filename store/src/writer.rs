@@ -5,6 +5,7 @@
 //! shows an event without its state, nor a state without its event.
 
 mod contents;
+mod rest;
 
 use crate::content::{Built, ContentEncoder, Encoded};
 use crate::db::{Batch, Space};

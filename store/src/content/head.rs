@@ -93,6 +93,11 @@ impl ContentEncoder {
         self.recent = quick_cache::unsync::Cache::with_weighter(16, cache_bytes, ByLength);
     }
 
+    /// Drops the contents in memory; those that are needed again are rebuilt.
+    pub(crate) fn rest(&mut self) {
+        self.recent.clear();
+    }
+
     /// Longest content that is handled whole, bytes.
     pub(crate) const fn whole_max(&self) -> u64 {
         self.bounds.whole
