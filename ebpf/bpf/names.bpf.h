@@ -57,7 +57,13 @@ static __noinline int born(struct dentry *dentry, struct inode *inode)
 	struct label label = { .flags = DK_ORDERED };
 	u32 mode;
 
-	if (!inode || !inside(parent) || unheard(task))
+	if (!inode)
+		return 0;
+	/* overlayfs gives all its inodes one generation: one that is gone may have left its verdict
+	 * under the key of this one.
+	 */
+	drop_verdict(inode);
+	if (!inside(parent) || unheard(task))
 		return 0;
 	mode = BPF_CORE_READ(inode, i_mode);
 	if ((mode & S_IFMT) == S_IFLNK || BPF_CORE_READ(inode, i_dentry.first, next))

@@ -276,17 +276,21 @@ static __noinline int inside(struct inode *inode)
 	return counts(verdict);
 }
 
-/* After a name of it came or went. */
-INLINE void forget(struct inode *inode)
+INLINE void drop_verdict(struct inode *inode)
 {
 	struct known key = {};
 
-	if (is_dir(inode)) {
-		__sync_fetch_and_add(&epoch, 1);
-		return;
-	}
 	key_of(&key, inode);
 	bpf_map_delete_elem(&verdicts, &key);
+}
+
+/* After a name of it came or went. */
+INLINE void forget(struct inode *inode)
+{
+	if (is_dir(inode))
+		__sync_fetch_and_add(&epoch, 1);
+	else
+		drop_verdict(inode);
 }
 
 #endif

@@ -1,6 +1,6 @@
 //! Names and attributes: each change is told once, under the locks, with its inodes.
 
-use crate::bed::{Bed, tier};
+use crate::bed::{Bed, tier, top};
 use diffkeeper_ebpf::loader::Tier;
 use diffkeeper_ebpf::wire::{Attr, Entry, Inode, What};
 use rustix::fs::{
@@ -55,7 +55,10 @@ fn made(entry: &Entry<'_>, dir: &Path, name: &str) {
     assert!(same(&entry.parent.unwrap(), &stat(dir)));
     let (inode, meta) = (entry.inode.unwrap(), stat(&dir.join(name)));
     assert!(same(&inode, &meta), "{inode:?} is not {meta:?}");
-    assert_eq!(u64::from(inode.nlink), meta.nlink());
+    // overlayfs counts nothing for the directories that it has made.
+    if !meta.is_dir() || tells_births(inode.magic) {
+        assert_eq!(u64::from(inode.nlink), meta.nlink());
+    }
     if tells_births(inode.magic) {
         let birth = meta.created().unwrap();
         let birth = birth.duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -181,8 +184,13 @@ fn link_and_unlink() {
 
 #[test]
 fn a_file_without_a_name_gets_one() {
+    let nameless = |dir: &Path| open(dir, OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR);
+    if nameless(&top()).err() == Some(rustix::io::Errno::OPNOTSUPP) {
+        eprintln!("SKIPPED: no files without names on this file system");
+        return;
+    }
     let change = |dir: &Path| {
-        let file = open(dir, OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).unwrap();
+        let file = nameless(dir).unwrap();
         rustix::io::write(&file, b"bytes").unwrap();
         linkat(&file, "", CWD, dir.join("name"), AtFlags::EMPTY_PATH).unwrap();
     };
