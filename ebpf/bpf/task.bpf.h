@@ -112,7 +112,8 @@ INLINE bool is_owned(struct task_struct *task)
 
 	if (owner == NOBODY)
 		return true;
-	cred = BPF_CORE_READ(task, cred);
+	/* Not those that it acts with for a moment, as overlayfs lets it act as its mounter. */
+	cred = BPF_CORE_READ(task, real_cred);
 	return BPF_CORE_READ(cred, uid.val) == owner && BPF_CORE_READ(cred, euid.val) == owner &&
 	       BPF_CORE_READ(cred, suid.val) == owner;
 }
