@@ -67,6 +67,8 @@ impl Drop for Bed {
         let root = id(&self.dir.path().metadata().unwrap());
         let loaded = self.loaded.take();
         if let Some(mut loaded) = loaded.filter(|_| self.lent && !std::thread::panicking()) {
+            // Who takes it over is not to hear of this.
+            std::fs::remove_dir_all(self.dir.path()).unwrap();
             loaded.capture.remove_root(root).unwrap();
             IDLE.lock().unwrap().push(loaded);
         }
