@@ -11,17 +11,6 @@ const volatile bool reads = true;
 /* Whether a root lies on a file system without hooks under its locks. */
 const volatile bool foreign = false;
 
-INLINE struct file *file_at(struct task_struct *task, u32 fd)
-{
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
-
-	if (fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file;
-}
-
 /* The inode of a regular file below a root, else none. */
 INLINE struct inode *wanted(struct file *file)
 {
@@ -30,22 +19,31 @@ INLINE struct inode *wanted(struct file *file)
 	return file && is_regular(inode) && inside(inode) ? inode : NULL;
 }
 
-/* Bytes that went to a file without a segment being seen. */
+/* Notes the descriptor, and tells bytes that went to a file without a segment being seen. */
 static __noinline int exit_write(struct call *call, struct pt_regs *regs, s64 ret)
 {
+	bool told = call && (call->segments || call->whole || call->dirtied);
 	const volatile struct shape *shape = shape_of(regs);
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct file *file = file_at(task, argument(regs, shape->dir));
 	struct doubt doubt = { .reason = DK_NO_PAYLOAD, .len = ret };
 	struct pieces pieces = { .segment.user = true };
-	struct inode *inode = wanted(file);
+	u32 fd = argument(regs, shape->dir);
+	struct inode *inode;
+	struct file *file;
 
-	if (ret <= 0 || !inode || (call && (call->segments || call->whole || call->dirtied)))
+	if (ret <= 0 || (told && call->through == fd + 1))
 		return 0;
-	pieces.segment.pos = shape->class == C_PWRITE ? regs->r10 : BPF_CORE_READ(file, f_pos) - ret;
+	file = file_at(task, fd);
+	inode = wanted(file);
+	if (!inode)
+		return 0;
 	call = call_of(task);
 	if (!call)
 		return 0;
+	writes_through(call, fd, inode);
+	if (told)
+		return 0;
+	pieces.segment.pos = shape->class == C_PWRITE ? regs->r10 : BPF_CORE_READ(file, f_pos) - ret;
 	if (!tells_writes(inode) && !is_secret(task, inode) &&
 	    (shape->class == C_WRITE || shape->class == C_PWRITE)) {
 		describe(&pieces.segment.about, inode);
@@ -107,9 +105,11 @@ INLINE void open_foreign(struct call *call, struct file *file, struct inode *ino
 
 static __noinline int exit_open(struct call *call, struct pt_regs *regs, s64 ret)
 {
-	struct file *file = ret < 0 ? NULL : file_at(bpf_get_current_task_btf(), ret);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = ret < 0 ? NULL : file_at(task, ret);
 	u64 key = (u64)file, flags = open_flags(regs);
 	struct inode *inode;
+	u32 mode;
 
 	if (!file)
 		return 0;
@@ -119,9 +119,11 @@ static __noinline int exit_open(struct call *call, struct pt_regs *regs, s64 ret
 		return 0;
 	if (foreign && !is_ext4(inode))
 		open_foreign(call, file, inode, flags);
+	mode = BPF_CORE_READ(file, f_mode);
+	if (mode & FMODE_WRITE)
+		may_write(ret, inode);
 	if (reads || (flags & (O_WRONLY | O_RDWR)))
-		emit_descriptor(inode, DK_OPEN, flags,
-				!!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED));
+		emit_open(call_under_way(task), inode, flags, !!(mode & FMODE_CREATED));
 	return 0;
 }
 
@@ -352,6 +354,9 @@ static __noinline int finish_call(struct call *call, s64 ret)
 	return 0;
 }
 
+/* The only program that every system call of the machine runs: for most it ends at once. A
+ * second one here, or one at their entry, would cost each of them as much again.
+ */
 SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
@@ -359,11 +364,15 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	struct task_struct *task;
 	struct call *call;
 
-	if (class == C_NONE || class == C_CLOSE || (class == C_READ && !reads))
+	if (class == C_NONE || (class == C_READ && !reads))
 		return 0;
+	if (class == C_CLOSE)
+		return exit_close(regs);
 	task = bpf_get_current_task_btf();
 	if (unheard(task))
 		return 0;
+	if (class == C_WRITE || class == C_WRITEV)
+		exit_output(regs, ret);
 	call = call_under_way(task);
 	if (class >= C_WRITE && class <= C_FILL)
 		exit_write(call, regs, ret);
@@ -385,35 +394,6 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		exit_descriptor(call, regs, ret);
 	}
 	return finish_call(call_under_way(task), ret);
-}
-
-INLINE bool last_reference(struct file *file)
-{
-	struct file___613 *in613 = (void *)file;
-	struct file___612 *in612 = (void *)file;
-
-	/* A file_ref_t counts from zero. */
-	if (bpf_core_field_exists(in613->f_ref))
-		return BPF_CORE_READ(in613, f_ref.refcnt.counter) == 0;
-	return BPF_CORE_READ(in612, f_count.counter) == 1;
-}
-
-/* Only the entry of a close still knows the file. */
-SEC("tp_btf/sys_enter")
-int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
-{
-	struct task_struct *task;
-	struct inode *inode;
-	struct file *file;
-
-	if (number != NR_CLOSE)
-		return 0;
-	task = bpf_get_current_task_btf();
-	file = file_at(task, regs->di);
-	if (!file || !(BPF_CORE_READ(file, f_mode) & FMODE_WRITE) || unheard(task))
-		return 0;
-	inode = wanted(file);
-	return inode ? emit_descriptor(inode, DK_CLOSE, 1, last_reference(file)) : 0;
 }
 
 #endif

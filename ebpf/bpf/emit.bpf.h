@@ -70,7 +70,6 @@ struct subject_slot {
 		struct dk_range range;
 		struct dk_dirty dirty;
 		struct dk_open open;
-		struct dk_close close;
 	};
 };
 
@@ -378,22 +377,30 @@ static __noinline int emit_rename(struct call *call, const struct moved *moved)
 	return 0;
 }
 
-/* Open, with its flags and whether it created; or Close, with whether it was open for
- * writing and whether it was the last.
- */
-static __noinline int emit_descriptor(struct inode *inode, u32 kind, u32 first, u32 second)
+static __noinline int emit_open(struct call *call, struct inode *inode, u32 flags, u32 created)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct call *call = call_under_way(task);
-	struct subject_slot *slot = TAKE(kind, sizeof(*slot), NULL);
+	struct subject_slot *slot = TAKE(DK_OPEN, sizeof(*slot), NULL);
 
 	if (!slot)
 		return 0;
 	describe(&slot->open.inode, inode);
-	slot->open.flags = first;
-	slot->open.created = second;
-	head(&slot->head, kind, 0, sizeof(slot->head) + sizeof(slot->open),
+	slot->open.flags = flags;
+	slot->open.created = created;
+	head(&slot->head, DK_OPEN, 0, sizeof(slot->head) + sizeof(slot->open),
 	     call ? call->number : 0);
+	submit(slot);
+	return 0;
+}
+
+/* About an inode described before: a close has no file any more. */
+static __noinline int emit_close(const struct dk_inode *inode)
+{
+	struct subject_slot *slot = TAKE(DK_CLOSE, sizeof(*slot), NULL);
+
+	if (!slot)
+		return 0;
+	__builtin_memcpy(&slot->subject.inode, inode, sizeof(*inode));
+	head(&slot->head, DK_CLOSE, 0, sizeof(slot->head) + sizeof(slot->subject), 0);
 	submit(slot);
 	return 0;
 }

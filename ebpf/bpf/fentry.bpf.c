@@ -17,8 +17,9 @@
 #include "writes.bpf.h"
 #include "names.bpf.h"
 #include "mapped.bpf.h"
-#include "calls.bpf.h"
 #include "output.bpf.h"
+#include "closes.bpf.h"
+#include "calls.bpf.h"
 #include "process.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -75,27 +75,24 @@ INLINE bool is_at(struct inode *inode, const volatile struct place *place)
 	       BPF_CORE_READ(inode, i_sb, s_dev) == place->dev;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(output_exit, struct pt_regs *regs, long ret)
+static __noinline int exit_output(struct pt_regs *regs, s64 ret)
 {
-	u32 class = shape_of(regs)->class;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct vectors vectors = { .left = ret, .segment.user = true };
-	struct task_struct *task;
 	struct inode *inode;
 	struct file *file;
 	bool out, error;
 
-	if (ret <= 0 || (class != C_WRITE && class != C_WRITEV))
+	if (ret <= 0 || (!outputs[0].ino && !outputs[1].ino))
 		return 0;
-	task = bpf_get_current_task_btf();
 	file = file_at(task, regs->di);
 	inode = BPF_CORE_READ(file, f_inode);
 	out = is_at(inode, &outputs[0]);
 	error = is_at(inode, &outputs[1]);
-	if ((!out && !error) || unheard(task) || !is_owned(task))
+	if ((!out && !error) || !is_owned(task))
 		return 0;
 	vectors.segment.stream = error && (!out || regs->di == 2) ? 2 : 1;
-	if (class == C_WRITE) {
+	if (shape_of(regs)->class == C_WRITE) {
 		vectors.segment.from = regs->si;
 		vectors.here = ret;
 	} else {

@@ -42,7 +42,6 @@ struct shape {
 
 #define SYSCALLS 512
 #define NR_OPEN 2
-#define NR_CLOSE 3
 #define NR_MUNMAP 11
 #define NR_PREAD64 17
 #define NR_CREAT 85
@@ -73,6 +72,8 @@ const volatile struct shape shapes[SYSCALLS] = {
 	[437] = { C_OPEN, 0, 1 }, /* openat2 */
 	[304] = { C_OPEN, NO, NO }, /* open_by_handle_at */
 	[3] = { C_CLOSE, 0, NO }, /* close */
+	[33] = { C_CLOSE, 1, NO }, /* dup2 */
+	[292] = { C_CLOSE, 1, NO }, /* dup3 */
 	[9] = { C_MMAP, 4, NO }, /* mmap */
 	[11] = { C_UNMAP, NO, NO }, /* munmap */
 	[26] = { C_UNMAP, NO, NO }, /* msync */

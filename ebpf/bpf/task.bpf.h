@@ -30,6 +30,8 @@ struct call {
 	u32 mode;     /* of fallocate */
 	u32 dirtied;  /* a Dirty record went out */
 	u32 direct;   /* a write past the page cache has begun */
+	u32 through;  /* 1 + the last descriptor that is known to have written */
+	u32 pad;
 	u64 mark[MARKS];
 	u64 born;     /* inode that was allocated and has no name yet */
 	u64 born_dir; /* where it will have one */
@@ -116,6 +118,17 @@ INLINE bool is_owned(struct task_struct *task)
 	cred = BPF_CORE_READ(task, real_cred);
 	return BPF_CORE_READ(cred, uid.val) == owner && BPF_CORE_READ(cred, euid.val) == owner &&
 	       BPF_CORE_READ(cred, suid.val) == owner;
+}
+
+INLINE struct file *file_at(struct task_struct *task, u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
 }
 
 #endif

@@ -12,8 +12,9 @@
 #include "emit.bpf.h"
 #include "ext4.bpf.h"
 #include "mapped.bpf.h"
-#include "calls.bpf.h"
 #include "output.bpf.h"
+#include "closes.bpf.h"
+#include "calls.bpf.h"
 #include "process.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

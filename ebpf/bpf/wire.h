@@ -35,7 +35,7 @@ enum dk_kind {
 	DK_AT = 16,       /* struct dk_at, then path, other_path */
 	DK_OPEN = 17,     /* struct dk_open */
 	DK_READ = 18,     /* struct dk_range */
-	DK_CLOSE = 19,    /* struct dk_close */
+	DK_CLOSE = 19,    /* struct dk_subject */
 	DK_FORK = 20,     /* struct dk_fork */
 	DK_EXEC = 21,     /* struct dk_exec, then filename, argv */
 	DK_EXIT = 22,     /* struct dk_exit */
@@ -186,12 +186,6 @@ struct dk_open {
 	dk_u32 created;
 };
 
-struct dk_close {
-	struct dk_inode inode;
-	dk_u32 written; /* the descriptor was open for writing */
-	dk_u32 last;    /* nobody else holds this open file */
-};
-
 struct dk_fork {
 	dk_u64 start; /* of the child's process */
 	dk_u32 pid;
@@ -236,7 +230,6 @@ DK_SIZE(dk_attr, 80);
 DK_SIZE(dk_xattr, 80);
 DK_SIZE(dk_at, 160);
 DK_SIZE(dk_open, 80);
-DK_SIZE(dk_close, 80);
 DK_SIZE(dk_fork, 16);
 DK_SIZE(dk_exec, 184);
 DK_SIZE(dk_exit, 8);

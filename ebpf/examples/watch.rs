@@ -22,7 +22,6 @@ fn main() {
         recorder: std::process::id(),
         ring_bytes: 8 << 20,
         reads: true,
-        closes: true,
         hold_back: true,
         ..Config::default()
     };

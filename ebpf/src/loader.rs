@@ -52,9 +52,6 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Whether opens and first reads are told.
     pub reads: bool,
-    /// Whether the closing of descriptors that were open for writing is told. Every system
-    /// call of the machine pays for it.
-    pub closes: bool,
     /// Whether processes that write below the roots are stopped (SIGSTOP) while more than
     /// half of the ring is unread, so that nothing is lost. Whoever sets this must call
     /// [`Stopped::resume`] and see to it that somebody does when the recorder dies.

@@ -58,7 +58,7 @@ impl Loaded {
                 .load(FENTRY),
         }?;
         enter(&mut bpf, config)?;
-        let names = load_programs(&mut bpf, config, &btf)?;
+        let names = load_programs(&mut bpf, config.tier, &btf)?;
         let programs = names
             .into_iter()
             .map(|name| Ok((name, program(&bpf, name)?)));
@@ -91,14 +91,10 @@ fn enter(bpf: &mut Ebpf, config: &Config) -> Result<(), CaptureError> {
 }
 
 /// Several at a time: the kernel takes a while to verify each.
-fn load_programs(
-    bpf: &mut Ebpf,
-    config: &Config,
-    btf: &Btf,
-) -> Result<Vec<&'static str>, CaptureError> {
+fn load_programs(bpf: &mut Ebpf, tier: Tier, btf: &Btf) -> Result<Vec<&'static str>, CaptureError> {
     let mut jobs = Vec::new();
     for (name, program) in bpf.programs_mut() {
-        jobs.extend(Job::of(name, program, config)?);
+        jobs.push(Job::of(name, program, tier)?);
     }
     jobs.sort_unstable_by_key(|job| job.rank);
     let (jobs, loaded) = (Mutex::new(jobs), Mutex::new(Vec::new()));

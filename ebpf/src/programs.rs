@@ -1,6 +1,6 @@
 //! The kernel programs of each tier: what each attaches to, and when.
 
-use crate::loader::{CaptureError, Config, Tier};
+use crate::loader::{CaptureError, Tier};
 use aya::Btf;
 use aya::programs::{BtfTracePoint, FEntry, FExit, Program, ProgramError};
 use std::io;
@@ -24,24 +24,10 @@ enum When {
     Always,
     /// Where the kernel has the tracepoint or function.
     Known,
-    /// When the command's output is wanted.
-    Output,
-    /// When the closing of descriptors is wanted.
-    Closes,
-}
-
-impl When {
-    const fn wanted(self, config: &Config) -> bool {
-        match self {
-            Self::Always | Self::Known => true,
-            Self::Output => config.stdout.is_some() || config.stderr.is_some(),
-            Self::Closes => config.closes,
-        }
-    }
 }
 
 use Hook::{At, Entry, Exit};
-use When::{Always, Closes, Known, Output};
+use When::{Always, Known};
 
 /// A program by the name of its C function.
 type Spec = (&'static str, Hook, When);
@@ -102,11 +88,9 @@ const FENTRY: &[Spec] = &[
 /// Programs of both tiers.
 const BOTH: &[Spec] = &[
     ("dirty_folio", At("writeback_dirty_folio"), Known),
-    ("sys_enter", At("sys_enter"), Closes),
     ("process_fork", At("sched_process_fork"), Always),
     ("process_exec", At("sched_process_exec"), Always),
     ("process_exit", At("sched_process_exit"), Always),
-    ("output_exit", At("sys_exit"), Output),
     ("sys_exit", At("sys_exit"), Always),
 ];
 
@@ -147,27 +131,23 @@ pub(crate) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// `None` for a program that this configuration does not want.
     pub(crate) fn of(
         name: &str,
         program: &'a mut Program,
-        config: &Config,
-    ) -> Result<Option<Self>, CaptureError> {
-        let mut ranked = specs(config.tier).enumerate();
+        tier: Tier,
+    ) -> Result<Self, CaptureError> {
+        let mut ranked = specs(tier).enumerate();
         let found = ranked.find(|(_, (known, ..))| *known == name);
         let (rank, &(name, hook, when)) = found.ok_or(CaptureError::Missing("such program"))?;
-        if !when.wanted(config) {
-            return Ok(None);
-        }
         let program =
             Typed::of(program).map_err(|source| CaptureError::Program { name, source })?;
-        Ok(Some(Self {
+        Ok(Self {
             name,
             hook,
             when,
             rank,
             program,
-        }))
+        })
     }
 
     /// Loads it and returns its name, or `None` where the kernel can do without.

@@ -319,14 +319,10 @@ pub enum What<'a> {
         /// In bytes.
         len: u64,
     },
-    /// A descriptor was closed.
+    /// A descriptor was closed that was open for writing.
     Close {
-        /// Of which file.
+        /// Of which file, as it was when the descriptor was first seen.
         inode: Inode,
-        /// Whether it was open for writing.
-        written: bool,
-        /// Whether nobody else holds this open file.
-        last: bool,
     },
     /// A thread or process was made.
     Fork {

@@ -27,7 +27,7 @@ pub(super) fn encode(config: &Config) -> Result<Vec<u8>, CaptureError> {
             "the loader takes no ring above 256 MiB, and leaves out 64 places",
         ));
     }
-    let flags = [config.reads, config.closes, config.hold_back];
+    let flags = [config.reads, config.hold_back];
     let outputs = [config.stdout, config.stderr].map(|at| at.unwrap_or(NONE));
     let mut bytes = MAGIC.to_vec();
     bytes.push(u8::from(config.tier == Tier::Fentry));
@@ -51,11 +51,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Config, CaptureError> {
 
 fn parse(bytes: &[u8]) -> Option<Config> {
     let bytes = bytes.strip_prefix(MAGIC)?;
-    let (&[fentry, reads, closes, hold_back], bytes) = bytes.split_first_chunk()?;
-    if [fentry, reads, closes, hold_back]
-        .iter()
-        .any(|flag| *flag > 1)
-    {
+    let (&[fentry, reads, hold_back], bytes) = bytes.split_first_chunk()?;
+    if [fentry, reads, hold_back].iter().any(|flag| *flag > 1) {
         return None;
     }
     let (ring, bytes) = bytes.split_first_chunk()?;
@@ -75,7 +72,6 @@ fn parse(bytes: &[u8]) -> Option<Config> {
         excluded,
         ring_bytes: u32::from_ne_bytes(*ring),
         reads: reads == 1,
-        closes: closes == 1,
         hold_back: hold_back == 1,
         stdout: Some(stdout).filter(|at| *at != NONE),
         stderr: Some(stderr).filter(|at| *at != NONE),
@@ -137,7 +133,7 @@ mod tests {
     #[test]
     fn what_the_loader_does_not_do_is_refused() {
         let mut ring = encode(&some()).unwrap();
-        let at = MAGIC.len() + 4;
+        let at = MAGIC.len() + 3;
         ring[at..at + 4].copy_from_slice(&(RING * 2).to_ne_bytes());
         assert!(decode(&ring).is_err());
         let mut config = some();

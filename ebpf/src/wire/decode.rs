@@ -99,7 +99,9 @@ fn what<'a>(kind: u16, flags: u16, cut: &mut Cut<'a>) -> Result<What<'a>, WireEr
         16 => What::At(at(cut)?),
         17 => open(cut)?,
         18 => read(cut)?,
-        19 => close(cut)?,
+        19 => What::Close {
+            inode: cut.inode()?,
+        },
         20 => fork(cut)?,
         21 => What::Exec(exec(cut)?),
         22 => exit(cut)?,
@@ -237,16 +239,6 @@ fn read<'a>(cut: &mut Cut<'a>) -> Result<What<'a>, WireError> {
     let inode = cut.inode()?;
     let (offset, len, _, _) = (cut.u64()?, cut.u64()?, cut.u32()?, cut.u32()?);
     Ok(What::Read { inode, offset, len })
-}
-
-fn close<'a>(cut: &mut Cut<'a>) -> Result<What<'a>, WireError> {
-    let inode = cut.inode()?;
-    let (written, last) = (cut.u32()? != 0, cut.u32()? != 0);
-    Ok(What::Close {
-        inode,
-        written,
-        last,
-    })
 }
 
 fn fork<'a>(cut: &mut Cut<'a>) -> Result<What<'a>, WireError> {

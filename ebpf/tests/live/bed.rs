@@ -81,7 +81,6 @@ fn defaults() -> Config {
         recorder: u32::MAX,
         ring_bytes: 64 << 20,
         reads: true,
-        closes: true,
         ..Config::default()
     }
 }

@@ -64,8 +64,8 @@ impl Recording<'_> {
                 mode, offset, len, ..
             } => self.allocated(file, record.time, &inode, (mode, offset, len)),
             What::Dirty { reason, .. } => self.dirtied(file, reason),
-            What::Close { written: true, .. } if self.is_foreign(&inode) => self.observe(file),
-            What::Close { written: true, .. } => {
+            What::Close { .. } if self.is_foreign(&inode) => self.observe(file),
+            What::Close { .. } => {
                 self.captured.checks.0.entry(file).or_default();
                 Ok(())
             }

@@ -176,7 +176,6 @@ impl Kernel {
             recorder: std::process::id(),
             ring_bytes: self.wishes.ring_bytes,
             reads: self.wishes.reads,
-            closes: true,
             hold_back: true,
             foreign,
             stdout: stdout.filter(|_| self.wishes.output),
