@@ -124,7 +124,9 @@ impl Server {
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
         drop(clients);
-        // The thread that waits for clients is woken by one.
+        // What the thread waits on ends for it. Elsewhere than on Linux a client wakes it, which
+        // needs the socket's name: whoever removes the state directory takes that away.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
         let _ = UnixStream::connect(address(&self.dir));
     }
 }

@@ -74,6 +74,23 @@ fn a_client_that_talks_nonsense_is_let_go_and_others_are_served() {
 }
 
 #[test]
+fn the_server_ends_although_its_directory_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), "record").unwrap();
+    let server = std::sync::Arc::new(Server::bind(dir.path()).unwrap());
+    let (ended, end) = std::sync::mpsc::channel();
+    let serving = server.clone();
+    std::thread::spawn(move || {
+        serving.serve(&store);
+        ended.send(()).unwrap();
+    });
+    std::fs::remove_dir_all(dir.path().join("live")).unwrap();
+    server.stop();
+    end.recv_timeout(std::time::Duration::from_secs(30))
+        .unwrap();
+}
+
+#[test]
 fn only_so_many_are_served_at_a_time() {
     served(|_, state| {
         let clients: Vec<Client> = (0..8).map(|_| Client::connect(state).unwrap()).collect();
