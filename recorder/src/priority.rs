@@ -18,9 +18,14 @@ pub(crate) fn lower_this_thread() {
 /// Lets the calling thread, and those it starts, wait for a free processor or the end of a
 /// time slice: one that wakes up for each change would otherwise interrupt each change.
 pub(crate) fn defer_this_thread() {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the call reads the parameters, which outlive it, and changes this thread alone.
-    let answer = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
+    // The kernel's own call: musl refuses to make it, and its parameters are others than glibc's.
+    let priority: libc::c_int = 0;
+    // SAFETY: the kernel reads a `struct sched_param`, which is this one number and outlives
+    // the call, and changes this thread alone.
+    let answer = unsafe {
+        let policy = libc::SCHED_BATCH;
+        libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority)
+    };
     if answer != 0 {
         let error = std::io::Error::last_os_error();
         tracing::debug!(%error, "cannot change the scheduling policy");
