@@ -6,8 +6,8 @@ use rustix::fs::statfs;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -40,9 +40,14 @@ pub(crate) struct Bed {
 
 /// Programs at work, and what they tell.
 struct Loaded {
-    capture: Capture,
+    /// Always there, but for the end of the drop.
+    capture: Option<Capture>,
     ring: Ring,
 }
+
+/// Held to attach and to detach, and shared while a workload runs: calls that are under way at
+/// a function while programs come to it or go leave without those at its end.
+static HOOKS: RwLock<()> = RwLock::new(());
 
 /// With nothing but the defaults, and no root.
 static IDLE: Mutex<Vec<Loaded>> = Mutex::new(Vec::new());
@@ -51,14 +56,28 @@ impl Loaded {
     fn new(config: &Config) -> Self {
         let mut capture = Capture::load(config).unwrap();
         let ring = capture.ring().unwrap();
+        let alone = HOOKS.write().unwrap_or_else(PoisonError::into_inner);
         capture.attach().unwrap();
+        drop(alone);
+        let capture = Some(capture);
         Self { capture, ring }
+    }
+
+    fn capture(&mut self) -> &mut Capture {
+        self.capture.as_mut().unwrap()
     }
 
     /// One that is idle, or a new one.
     fn idle() -> Self {
         let idle = IDLE.lock().unwrap().pop();
         idle.unwrap_or_else(|| Self::new(&defaults()))
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let _alone = HOOKS.write().unwrap_or_else(PoisonError::into_inner);
+        drop(self.capture.take());
     }
 }
 
@@ -69,7 +88,7 @@ impl Drop for Bed {
         if let Some(mut loaded) = loaded.filter(|_| self.lent && !std::thread::panicking()) {
             // Who takes it over is not to hear of this.
             std::fs::remove_dir_all(self.dir.path()).unwrap();
-            loaded.capture.remove_root(root).unwrap();
+            loaded.capture().remove_root(root).unwrap();
             IDLE.lock().unwrap().push(loaded);
         }
     }
@@ -120,7 +139,7 @@ impl Bed {
         let dir = TempDir::new_in(top).unwrap();
         let mut loaded = Loaded::idle();
         let root = id(&dir.path().metadata().unwrap());
-        loaded.capture.add_root(root).unwrap();
+        loaded.capture().add_root(root).unwrap();
         loaded.ring.drain(|_| {});
         Some(Self {
             dir,
@@ -150,7 +169,7 @@ impl Bed {
     }
 
     pub(crate) fn capture(&mut self) -> &mut Capture {
-        &mut self.loaded.as_mut().unwrap().capture
+        self.loaded.as_mut().unwrap().capture()
     }
 
     pub(crate) fn ring(&mut self) -> &mut Ring {
@@ -169,6 +188,7 @@ impl Bed {
 
     /// Runs a workload and returns every record up to its end.
     pub(crate) fn record(&mut self, work: impl FnOnce() + Send) -> Records {
+        let _hooks = HOOKS.read().unwrap_or_else(PoisonError::into_inner);
         let mut slots = Vec::new();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
