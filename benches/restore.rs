@@ -105,10 +105,8 @@ fn processor_seconds(pid: u32) -> f64 {
 
 /// Resident memory of a process, MB, as the kernel counts it page by page.
 fn resident(pid: u32) -> f64 {
-    let pages = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let line = pages.lines().find_map(|line| line.strip_prefix("Rss:"));
-    let kib = line.unwrap().trim().trim_end_matches(" kB");
-    kib.parse::<f64>().unwrap() * 1024.0 / 1e6
+    let kib = side::kib(&format!("/proc/{pid}/smaps_rollup"), "Rss:");
+    kib.unwrap() * 1024.0 / 1e6
 }
 
 fn idle() {

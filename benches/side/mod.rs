@@ -100,13 +100,17 @@ pub(crate) fn peak_rss(child: &mut Child) -> f64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0.0;
     while child.try_wait().expect("a child").is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = f64::max(peak, kib.unwrap_or(0.0) / 1024.0);
+        peak = f64::max(peak, kib(&status, "VmHWM:").unwrap_or(0.0) / 1024.0);
         sleep(Duration::from_millis(2));
     }
     peak
+}
+
+/// A figure in KiB of those that the kernel tells of a process.
+pub(crate) fn kib(file: &str, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Bytes of all files below a directory: allocated blocks or lengths, whichever is more.

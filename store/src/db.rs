@@ -227,16 +227,9 @@ impl Db {
         self.engine().map_or(Ok(()), Engine::rest)
     }
 
-    /// See [`Engine::let_go`]; not before everything that was handed over is written. Whether
-    /// it was.
+    /// See [`Engine::let_go_of_written`].
     pub(crate) fn let_go(&self) -> Result<bool, DbError> {
-        self.engine().map_or(Ok(true), |engine| {
-            let written = engine.is_written() || !engine.is_alive();
-            if written && engine.held.swap(false, Ordering::Relaxed) {
-                engine.let_go()?;
-            }
-            Ok(written)
-        })
+        self.engine().map_or(Ok(true), Engine::let_go_of_written)
     }
 
     /// Gives the space of removed records back to the disk.
@@ -344,6 +337,15 @@ impl Engine {
             self.hand_over()?;
         }
         Ok(())
+    }
+
+    /// Lets go of what was handed over once all of it is written; whether it is.
+    fn let_go_of_written(&self) -> Result<bool, DbError> {
+        let written = self.is_written() || !self.is_alive();
+        if written && self.held.swap(false, Ordering::Relaxed) {
+            self.let_go()?;
+        }
+        Ok(written)
     }
 
     /// Has the engine let go of tables that were replaced, in memory or on disk: it does so

@@ -115,7 +115,7 @@ impl Recording<'_> {
             parent: None,
             comm: bytes("comm").trim_ascii_end().to_vec(),
             exe: link("exe"),
-            argv: arguments(&fs::read(cmdline(task.pid)).unwrap_or_default()),
+            argv: arguments_of(task.pid),
             cwd: link("cwd"),
             uid: uid(&bytes("status")),
             exit: None,
@@ -185,7 +185,7 @@ impl Recording<'_> {
         process.argv = match exec.argv {
             // Of another user's process the kernel programs do not tell them, but anybody may
             // ask.
-            [] => arguments(&fs::read(cmdline(record.task.pid)).unwrap_or_default()),
+            [] => arguments_of(record.task.pid),
             told => arguments(told),
         };
         process.uid = exec.uid;
@@ -251,8 +251,9 @@ fn exe_of(pid: u32) -> Option<Vec<u8>> {
         .then(|| path.into_os_string().into_vec())
 }
 
-fn cmdline(pid: u32) -> String {
-    format!("/proc/{pid}/cmdline")
+/// The arguments of a process as it has them now; none of one that is gone.
+fn arguments_of(pid: u32) -> Vec<Vec<u8>> {
+    arguments(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
 }
 
 /// Arguments that each end with a NUL.
