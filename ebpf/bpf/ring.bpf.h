@@ -23,6 +23,11 @@ const volatile bool stop_writers = true;
 #define WAKE 16
 #define WAKE_EVERY 1000000
 
+/* One that has found nothing for longer than this, ns, looks rarely: it is woken by the
+ * first record. Processes that come and go do not count: they do so anywhere.
+ */
+#define CALM 500000000
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 22);
@@ -51,6 +56,7 @@ struct {
 	} while (0)
 
 u64 woken = 0;
+u64 submitted = 0;
 
 /* What must be read again because a record had no room. */
 struct dirty_key {
@@ -94,8 +100,14 @@ INLINE void head(struct dk_head *head, u32 kind, u32 flags, u32 size, u64 number
 INLINE void submit(void *slot)
 {
 	u64 flags = BPF_RB_NO_WAKEUP;
+	struct dk_head *head = slot;
 
 	COUNT(emitted);
+	if (head->kind < DK_FORK || head->kind > DK_EXIT) {
+		if ((s64)(head->time - submitted) > CALM)
+			flags = BPF_RB_FORCE_WAKEUP;
+		submitted = head->time;
+	}
 	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_bytes / WAKE) {
 		u64 now = bpf_ktime_get_ns();
 

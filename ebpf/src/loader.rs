@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a count of programs that were left out holds.
-const MISSED: Duration = Duration::from_millis(200);
+const MISSED: Duration = Duration::from_secs(1);
 pub(crate) const INSIDE: u32 = 3;
 pub(crate) const OUTSIDE: u32 = 1;
 
@@ -308,6 +308,12 @@ impl Capture {
             *unknown += stats.missed;
         }
         Ok(stats)
+    }
+
+    /// Has the next [`Self::stats`] ask once more which calls of programs the kernel left
+    /// out: by itself it does so once a second at most.
+    pub fn count_anew(&self) {
+        self.missed.set((None, 0));
     }
 
     /// Asked for from time to time only: it takes a file of `/proc` for every program.

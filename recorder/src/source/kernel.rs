@@ -35,6 +35,11 @@ const CANARY: Duration = Duration::from_millis(250);
 const TURN: usize = 1024;
 /// The ring is looked at after this time even if its filling woke nobody.
 const LOOK: Duration = Duration::from_millis(4);
+/// Once nothing was done to files for so long, the next record of them wakes whoever waits:
+/// the programs see to that after half of it. Until then there is nothing to look for.
+const CALM: Duration = Duration::from_secs(1);
+/// What was lost before it could be counted is asked for this often then.
+const CALM_LOOK: Duration = Duration::from_secs(2);
 /// Losses are asked for this often.
 const COUNT: Duration = Duration::from_millis(50);
 
@@ -251,6 +256,7 @@ impl Source for Kernel {
             told: Stats::default(),
             left: false,
             counted: Instant::now(),
+            heard: Instant::now(),
         };
         let drain = std::thread::Builder::new()
             .name("ring".into())
@@ -289,6 +295,8 @@ impl Source for Kernel {
             return;
         };
         running.stop.store(true, Ordering::SeqCst);
+        // Wakes the thread, which may wait for the next record.
+        let _ = fs::write(self.canaries.join("stop"), []);
         if running.drain.join().is_err() {
             tracing::error!("the thread that drains the ring panicked");
         }
@@ -320,6 +328,8 @@ struct Drain {
     /// Somebody's stop was still under way then.
     left: bool,
     counted: Instant,
+    /// When the last record came that is not about processes.
+    heard: Instant,
 }
 
 impl Drain {
@@ -366,14 +376,12 @@ impl Drain {
     }
 
     fn rest(&self) {
-        let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: LOOK.subsec_nanos().into(),
-        };
-        // An interrupted wait is a short one.
+        let calm = self.heard.elapsed() > CALM && !self.left;
+        let timeout = Timespec::try_from(if calm { CALM_LOOK } else { LOOK });
+        // An interrupted wait is a short one, as is one without a time.
         let _ = poll(
             &mut [PollFd::new(&self.ring, PollFlags::IN)],
-            Some(&timeout),
+            Some(&timeout.unwrap_or_default()),
         );
     }
 
@@ -382,30 +390,36 @@ impl Drain {
             ring,
             sink,
             canary,
-            done,
             waiting,
             ..
         } = self;
-        let mut tokens = Vec::new();
+        let (mut tokens, mut calm) = (Vec::new(), true);
         let count = ring.drain_some(TURN, |bytes| {
-            let token = wire::decode(bytes)
-                .ok()
-                .and_then(|record| token(&record.what, *canary));
-            let fact = match token {
-                Some(Some(token)) => {
-                    tokens.push(token);
-                    Fact::Synced(token)
-                }
-                Some(None) => return,
-                None => Fact::Record(Held::new(bytes, waiting)),
-            };
-            // Nobody reads once the recording is over.
-            let _ = sink.send(Observation::now(fact));
+            let what = wire::decode(bytes).map(|record| record.what).ok();
+            calm &= what.as_ref().is_some_and(is_of_processes);
+            match what.and_then(|what| token(&what, *canary)) {
+                Some(token) => tokens.extend(token),
+                // Nobody reads once the recording is over.
+                None => drop(sink.send(Observation::now(Fact::Record(Held::new(bytes, waiting))))),
+            }
         });
-        for token in tokens {
-            let _ = done.send(token);
+        if !calm {
+            self.heard = Instant::now();
+        }
+        if !tokens.is_empty() {
+            self.answer(&tokens);
         }
         count
+    }
+
+    /// Everything before the canaries is in the sink once its losses are there as well.
+    fn answer(&mut self, tokens: &[u64]) {
+        self.capture.count_anew();
+        self.see_to(false);
+        for token in tokens {
+            let _ = self.sink.send(Observation::now(Fact::Synced(*token)));
+            let _ = self.done.send(*token);
+        }
     }
 
     /// What had no room in the ring, by file where that is known.
@@ -430,6 +444,11 @@ impl Drain {
     }
 }
 
+/// Whether a process came, became another program, or went: they do so anywhere.
+const fn is_of_processes(what: &What<'_>) -> bool {
+    matches!(what, What::Fork { .. } | What::Exec(_) | What::Exit { .. })
+}
+
 /// For what happened to canaries: the token, if it is the one that counts.
 fn token(what: &What<'_>, canary: InodeId) -> Option<Option<u64>> {
     let is_canary = |inode: &wire::Inode| inode.dev == canary.dev && inode.ino == canary.ino;
@@ -442,3 +461,6 @@ fn token(what: &What<'_>, canary: InodeId) -> Option<Option<u64>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
