@@ -3,7 +3,7 @@
 //! Layout: `u8 form | bytes`, form 0 = the plain bytes, form 1 = one zstd frame that states its
 //! content size. The plain length is not part of the value: whoever refers to it knows it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Cursor;
 
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_frame_content_size};
@@ -22,6 +22,29 @@ thread_local! {
     // A context costs page faults to create and is cheap to keep: about 1 MB a thread at level 1.
     static COMPRESS: RefCell<CCtx<'static>> = RefCell::new(CCtx::create());
     static DECOMPRESS: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+    // One buffer that nobody needs: made anew for each value, most of the time goes into the
+    // page faults of its first use.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Longest buffer that is kept, bytes.
+const SPARE_MAX: usize = 1 << 20;
+
+/// Takes back a buffer of plain bytes for a later [`decode`] of about that length.
+pub(crate) fn recycle(buffer: Vec<u8>) {
+    if buffer.capacity() <= SPARE_MAX {
+        SPARE.set(buffer);
+    }
+}
+
+/// An empty buffer for `len` bytes, not much longer than that.
+fn buffer(len: usize) -> Vec<u8> {
+    let mut spare = SPARE.take();
+    if (len..=len.saturating_mul(2)).contains(&spare.capacity()) {
+        spare.clear();
+        return spare;
+    }
+    Vec::with_capacity(len)
 }
 
 /// Appends `plain` to `out` as a framed value; raw where zstd at `level` does not make it smaller.
@@ -59,7 +82,9 @@ pub fn decode(bytes: &[u8], expected_len: usize) -> Result<Vec<u8>, CodecError> 
     match bytes.split_first() {
         Some((&FORM_RAW, plain)) => {
             CodecError::check_len(expected_len as u64, plain.len() as u64)?;
-            Ok(plain.to_vec())
+            let mut bytes = buffer(expected_len);
+            bytes.extend_from_slice(plain);
+            Ok(bytes)
         }
         Some((&FORM_ZSTD, frame)) => DECOMPRESS.with_borrow_mut(|context| {
             bounded(frame, expected_len, |out| context.decompress(out, frame))
@@ -82,7 +107,7 @@ pub(crate) fn bounded(
         .flatten()
         .ok_or(CodecError::Malformed("zstd frame without its content size"))?;
     CodecError::check_len(expected_len as u64, stated)?;
-    let mut plain = Vec::with_capacity(expected_len);
+    let mut plain = buffer(expected_len);
     decompress(&mut plain).map_err(|_| CodecError::Malformed("zstd frame"))?;
     CodecError::check_len(expected_len as u64, plain.len() as u64)?;
     Ok(plain)

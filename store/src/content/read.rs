@@ -6,7 +6,7 @@ use std::io::Write;
 use super::layers::{Layered, chunks, lay};
 use super::{ContentError, WHOLE_MAX};
 use crate::model::{Data, Digest, PatchCodec, Repr, Seq, Version, VersionRef};
-use crate::patch;
+use crate::{compress, patch};
 
 /// Longest chain a reader follows; writers stay far below.
 const MAX_DEPTH: usize = 4096;
@@ -275,6 +275,15 @@ pub(super) fn laid_over(
     let version = version.clone();
     let body = Body::Layered(Box::new(Layered::over_nothing(lookup, &chain)?));
     Ok(Content { at, version, body })
+}
+
+/// What follows mostly needs a buffer as well.
+impl Drop for Body<'_> {
+    fn drop(&mut self) {
+        if let Self::Whole(bytes) = self {
+            compress::recycle(std::mem::take(bytes));
+        }
+    }
 }
 
 impl Content<'_> {
