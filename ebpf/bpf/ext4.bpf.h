@@ -107,7 +107,7 @@ int BPF_PROG(allocate_inode, struct inode *inode, struct inode *dir, int mode)
 INLINE bool label_of_birth(struct label *label, struct task_struct *task)
 {
 	const volatile struct shape *shape = shape_of(registers(task));
-	struct nameidata *lookup = task->nameidata;
+	struct nameidata *lookup = BPF_CORE_READ(task, nameidata);
 
 	if (lookup) {
 		label->kernel = (u64)BPF_CORE_READ(lookup, last.name);

@@ -119,11 +119,13 @@ INLINE void describe(struct dk_inode *out, struct inode *inode)
 /* The same for an inode that the verifier knows as one, without a helper call a field. */
 INLINE void describe_own(struct dk_inode *out, struct inode *inode)
 {
+	struct super_block *sb = inode->i_sb;
+
 	out->ino = inode->i_ino;
-	out->magic = inode->i_sb->s_magic;
+	out->magic = sb->s_magic;
 	out->birth = birth(inode, out->magic);
 	out->size = inode->i_size;
-	out->dev = inode->i_sb->s_dev;
+	out->dev = sb->s_dev;
 	out->rdev = inode->i_rdev;
 	out->generation = inode->i_generation;
 	out->mode = inode->i_mode;
