@@ -69,19 +69,45 @@ struct {
 	__type(value, u32);
 } seen SEC(".maps");
 
-static __noinline int exit_read(struct call *call, struct pt_regs *regs, s64 ret)
+#define POSITION (~0ull) /* that of the open file: it has moved already */
+
+static __noinline int first_read(struct call *call, u32 fd, u64 offset, s64 ret)
 {
-	struct file *file = file_at(bpf_get_current_task_btf(), regs->di);
+	struct file *file = file_at(bpf_get_current_task_btf(), fd);
 	struct inode *inode = wanted(file);
-	struct range range = { .kind = DK_READ, .len = ret };
+	struct range range = { .kind = DK_READ, .offset = offset, .len = ret };
 	u64 key = (u64)file;
 	u32 one = 1;
 
 	if (ret < 0 || !inode || bpf_map_update_elem(&seen, &key, &one, BPF_NOEXIST))
 		return 0;
-	range.offset = regs->orig_ax == NR_PREAD64 ? regs->r10 :
-						     BPF_CORE_READ(file, f_pos) - ret;
+	if (offset == POSITION)
+		range.offset = BPF_CORE_READ(file, f_pos) - ret;
 	return emit_range(call, inode, &range);
+}
+
+INLINE int exit_read(struct call *call, struct pt_regs *regs, s64 ret)
+{
+	u64 number = regs->orig_ax, offset = POSITION;
+
+	if (number == NR_PREAD64 || number == NR_PREADV || number == NR_PREADV2)
+		offset = regs->r10;
+	return first_read(call, regs->di, offset, ret);
+}
+
+/* What a copy in the kernel reads: at an offset in user space, which has moved already, or
+ * at the position.
+ */
+INLINE void exit_copy(struct call *call, struct pt_regs *regs, s64 ret)
+{
+	bool from_second = regs->orig_ax == NR_SENDFILE;
+	u64 at = from_second ? regs->dx : regs->si, offset = POSITION;
+
+	if (regs->orig_ax == NR_PWRITEV || regs->orig_ax == NR_PWRITEV2)
+		return;
+	if (at && !bpf_probe_read_user(&offset, sizeof(offset), (void *)at))
+		offset -= ret;
+	first_read(call, from_second ? regs->si : regs->di, offset, ret);
 }
 
 /* A file that an open has made or cut where no hook told it. */
@@ -374,6 +400,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (class == C_WRITE || class == C_WRITEV)
 		exit_output(regs, ret);
 	call = call_under_way(task);
+	if (class == C_FILL && reads)
+		exit_copy(call, regs, ret);
 	if (class >= C_WRITE && class <= C_FILL)
 		exit_write(call, regs, ret);
 	else if (class == C_READ)

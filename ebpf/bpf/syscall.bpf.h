@@ -44,11 +44,16 @@ struct shape {
 #define NR_OPEN 2
 #define NR_MUNMAP 11
 #define NR_PREAD64 17
+#define NR_SENDFILE 40
 #define NR_CREAT 85
 #define NR_OPENAT 257
 #define NR_OPENAT2 437
+#define NR_PREADV 295
+#define NR_PWRITEV 296
 #define NR_RENAMEAT2 316
 #define NR_COPY_FILE_RANGE 326
+#define NR_PREADV2 327
+#define NR_PWRITEV2 328
 
 const volatile struct shape shapes[SYSCALLS] = {
 	[0] = { C_READ, 0, NO }, /* read */

@@ -2,10 +2,11 @@
 
 use crate::bed::{Bed, Records, top};
 use diffkeeper_ebpf::wire::{Reason, Record, What};
-use rustix::fs::{CWD, Mode, OFlags, open};
-use rustix::io::{dup2, pwrite, pwritev, pwritev2, write, writev};
+use rustix::fs::{CWD, Mode, OFlags, copy_file_range, open, sendfile};
+use rustix::io::{dup2, preadv, pwrite, pwritev, pwritev2, write, writev};
+use rustix::pipe::{SpliceFlags, pipe, splice};
 use std::fs::{File, OpenOptions};
-use std::io::{IoSlice, Read, Seek, SeekFrom, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -96,24 +97,24 @@ fn copies_in_the_kernel() {
     let from = source(b"source");
     expect(
         |file, _| {
-            assert_eq!(rustix::fs::sendfile(file, &from, None, 6), Ok(6));
+            assert_eq!(sendfile(file, &from, None, 6), Ok(6));
         },
         &[(0, b"source")],
     );
     expect(
         |file, _| {
             let mut at = 4;
-            let copied = rustix::fs::copy_file_range(&from, Some(&mut 1), file, Some(&mut at), 4);
+            let copied = copy_file_range(&from, Some(&mut 1), file, Some(&mut at), 4);
             assert_eq!(copied, Ok(4));
         },
         &[(4, b"ourc")],
     );
-    let (out, into) = rustix::pipe::pipe().unwrap();
+    let (out, into) = pipe().unwrap();
     write(&into, b"piped").unwrap();
     expect(
         |file, _| {
             let flags = rustix::pipe::SpliceFlags::empty();
-            let moved = rustix::pipe::splice(&out, None, file, Some(&mut 2), 5, flags);
+            let moved = splice(&out, None, file, Some(&mut 2), 5, flags);
             assert_eq!(moved, Ok(5));
         },
         &[(2, b"piped")],
@@ -270,6 +271,61 @@ fn opens_and_first_reads_are_told_once() {
     let opens = told.iter().filter(|what| matches!(what, What::Open { .. }));
     assert_eq!(opens.count(), 2);
     assert_eq!(closes(&records), 1);
+}
+
+/// Offset and length, bytes, of what was read.
+fn reads(records: &Records) -> Vec<(u64, u64)> {
+    let range = |record: Record<'_>| match record.what {
+        What::Read { offset, len, .. } => Some((offset, len)),
+        _ => None,
+    };
+    records.iter().filter_map(range).collect()
+}
+
+#[test]
+fn copies_in_the_kernel_read() {
+    let Some(mut bed) = Bed::new() else { return };
+    let (from, to) = (bed.path("from"), bed.path("to"));
+    std::fs::write(&from, "0123456789").unwrap();
+    let to = File::create(to).unwrap();
+    let (out, into) = pipe().unwrap();
+    bed.ring().drain(|_| {});
+    let mut read =
+        |work: &(dyn Fn(File) + Sync)| reads(&bed.record(|| work(File::open(&from).unwrap())));
+
+    let at_position = read(&|from| {
+        copy_file_range(&from, None, &to, None, 4).unwrap();
+    });
+    let at_offset = read(&|from| {
+        let mut offset = 3;
+        copy_file_range(&from, Some(&mut offset), &to, None, 4).unwrap();
+    });
+    let sent = read(&|from| {
+        let mut offset = 2;
+        sendfile(&to, &from, Some(&mut offset), 5).unwrap();
+    });
+    let spliced = read(&|from| {
+        let mut offset = 1;
+        splice(
+            &from,
+            Some(&mut offset),
+            &into,
+            None,
+            6,
+            SpliceFlags::empty(),
+        )
+        .unwrap();
+    });
+    let scattered = read(&|from| {
+        let mut bytes = [0; 2];
+        preadv(&from, &mut [IoSliceMut::new(&mut bytes)], 8).unwrap();
+    });
+    drop(out);
+    assert_eq!(at_position, [(0, 4)]);
+    assert_eq!(at_offset, [(3, 4)]);
+    assert_eq!(sent, [(2, 5)]);
+    assert_eq!(spliced, [(1, 6)]);
+    assert_eq!(scattered, [(8, 2)]);
 }
 
 fn closes(records: &Records) -> usize {
