@@ -1,4 +1,10 @@
 //! Against the kernel itself: skipped where its programs cannot be loaded.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::process::Command;
@@ -20,7 +26,7 @@ fn after_a_calm_the_first_change_is_told_at_once() {
     for dir in [&root, &state] {
         fs::create_dir(dir).unwrap();
     }
-    let scope = Scope::new(&[root.clone()], &state, &[]).unwrap();
+    let scope = Scope::new(std::slice::from_ref(&root), &state, &[]).unwrap();
     let wishes = Wishes {
         ring_bytes: 1 << 20,
         sudo: false,
