@@ -9,6 +9,7 @@
     reason = "benchmarks"
 )]
 
+mod captured;
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod corpora;
@@ -24,12 +25,8 @@ use std::time::Duration;
 use chrono::{SecondsFormat, Utc};
 use common::{Env, run, until};
 use diffkeeper_demo::rng::Rng;
-use diffkeeper_store::model::{
-    Backend, ExitStatus, FileId, Op, Provenance, Seal, Seq, Session, Timestamp, UnixTime,
-    VersionRef,
-};
-use diffkeeper_store::policy::Load;
-use diffkeeper_store::{Change, NewContent, Record, Seen, SessionWriter, Store};
+use diffkeeper_store::Store;
+use diffkeeper_store::model::VersionRef;
 
 const VERSIONS: usize = 21;
 /// Between two versions: long enough for an observing backend to see each.
@@ -75,82 +72,16 @@ fn write_in_place(path: &Path, content: &[u8]) {
 
 const APPENDS: usize = 10_000;
 const APPENDED: usize = 100;
-const FILE: FileId = FileId(2);
-const SEEN: Seen = Seen {
-    mtime: UnixTime { sec: 1, nsec: 0 },
-    sparse: false,
-    provenance: Provenance::Captured,
-    load: Load::Calm,
-};
-
-fn session(store: &Store) -> Session {
-    Session {
-        id: store.next_session().unwrap(),
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
-}
-
-fn put(writer: &mut SessionWriter<'_>, op: Op, content: NewContent) -> Seq {
-    let changes = vec![Change::Content {
-        file: FILE,
-        content,
-    }];
-    let record = Record {
-        time: Timestamp::default(),
-        process: None,
-        file: Some(FILE),
-        op,
-        changes,
-    };
-    writer.append(record).unwrap()
-}
-
-/// Appends random bytes to one file as a kernel tier hands them over; gives the `Seq` of each.
-fn capture(store: &Store, content: &[u8]) -> Vec<Seq> {
-    let mut writer = store.begin(&session(store)).unwrap();
-    writer.baseline_done().unwrap();
-    let empty = writer.encode(FILE, b"", SEEN).unwrap().unwrap();
-    put(&mut writer, Op::Truncate { size: 0 }, empty);
-    let mut seqs = Vec::new();
-    for (number, bytes) in content.chunks(APPENDED).enumerate() {
-        let (offset, len) = ((number * APPENDED) as u64, bytes.len() as u64);
-        let size = offset + len;
-        let captured = writer.capture(FILE, SEEN, (offset, bytes, size)).unwrap();
-        let op = Op::Write { offset, len, size };
-        seqs.push(put(&mut writer, op, captured.unwrap()));
-    }
-    let seal = Seal {
-        end: Timestamp::default(),
-        end_wall: UnixTime::default(),
-        status: ExitStatus::Code(0),
-        root: writer.progress().chain,
-        faults: Vec::new(),
-    };
-    writer.seal(seal).unwrap();
-    seqs
-}
 
 /// What captured appends weigh, and how long it takes to read states between them.
-fn captured() {
+fn appends() {
     const READS: u64 = 200;
     let mut rng = Rng::new(2);
     let content = rng.bytes(APPENDS * APPENDED);
     let env = Env::new();
     let store = Store::create(&env.state(), "bench").unwrap();
     let mut seqs = Vec::new();
-    let took = side::seconds(|| seqs = capture(&store, &content));
+    let took = side::seconds(|| seqs = captured::appends(&store, content.chunks(APPENDED)));
     store.close().unwrap();
     let stored = side::bytes_below(&env.state());
     let store = Store::open(&env.state(), "bench").unwrap();
@@ -159,7 +90,7 @@ fn captured() {
     for _ in 0..READS {
         let number = rng.below(APPENDS as u64) as usize;
         let at = VersionRef {
-            file: FILE,
+            file: captured::FILE,
             seq: seqs[number],
         };
         let mut state = None;
@@ -185,7 +116,7 @@ fn captured() {
 
 fn main() -> ExitCode {
     side::enter(|| {
-        captured();
+        appends();
         let head = format!("{VERSIONS} versions of one file");
         println!("\n{head:<34} {:>10} {:>10} {:>9}", "raw", "stored", "saved");
         for corpus in corpora::all() {

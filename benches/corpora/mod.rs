@@ -1,5 +1,6 @@
 //! Files that change in known ways: random bytes, text as programs write it, and what real
 //! programs make (SQLite, a compiler, tar).
+#![allow(dead_code, reason = "no benchmark uses all of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ fn log(rng: &mut Rng) -> Vec<u8> {
     content
 }
 
-fn append(rng: &mut Rng, content: &mut Vec<u8>) {
+pub(crate) fn append(rng: &mut Rng, content: &mut Vec<u8>) {
     let end = content.len() + (16 << 10);
     while content.len() < end {
         let (id, ms) = (rng.next_u64(), rng.below(9000));
@@ -155,7 +156,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     below.collect()
 }
 
-fn change_lines(rng: &mut Rng, content: &mut Vec<u8>) {
+pub(crate) fn change_lines(rng: &mut Rng, content: &mut Vec<u8>) {
     for _ in 0..3 {
         let at = rng.below(content.len() as u64) as usize;
         let at = content[at..]

@@ -94,6 +94,29 @@ pub(crate) fn at_most_line(name: &str, figure: f64, unit: &str, bound: f64) {
     println!("{name:<44} {figure:>8.1} {unit}, at most {bound}  {verdict}");
 }
 
+/// The seconds of processor time that a process took until it ended, its children's left out;
+/// whether it succeeded.
+pub(crate) fn processor_seconds(child: &mut Child) -> (f64, bool) {
+    let stat = format!("/proc/{}/stat", child.id());
+    let mut ticks = 0;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return (ticks as f64 / 100.0, status.success());
+        }
+        ticks = own_ticks(&stat).unwrap_or(0).max(ticks);
+        sleep(Duration::from_millis(2));
+    }
+}
+
+/// User and system time in ticks, of which there are 100 a second.
+fn own_ticks(stat: &str) -> Option<u64> {
+    let text = fs::read_to_string(stat).ok()?;
+    // The name of the program stands in brackets and may hold anything.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
 /// The greatest resident set in MiB that a process reached, from its own high-water mark; the
 /// memory of its children does not count.
 pub(crate) fn peak_rss(child: &mut Child) -> f64 {
