@@ -181,6 +181,17 @@ impl Db {
         range.next_back().transpose()
     }
 
+    /// The first record of a range.
+    pub(crate) fn first(
+        &self,
+        space: Space,
+        range: impl RangeBounds<Vec<u8>>,
+    ) -> Result<Option<(Vec<u8>, Value)>, DbError> {
+        let mut range = self.range(space, range);
+        range.inner.one_at_a_time();
+        range.next().transpose()
+    }
+
     /// The records of a range just as they are stored, whatever their checksums say.
     pub(crate) fn raw_range(&self, space: Space, range: impl RangeBounds<Vec<u8>>) -> RawRange<'_> {
         let bounds = (range.start_bound().cloned(), range.end_bound().cloned());

@@ -1,7 +1,7 @@
 //! Density: how many events of each kind fell into each stretch of time, at several
 //! resolutions, so that a histogram never reads events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::db::{Batch, Db, DbError, Space};
 use crate::encode::{Malformed, Put, Take};
@@ -14,16 +14,20 @@ pub const RESOLUTIONS: [u64; 3] = [10_000_000, 1_000_000_000, 100_000_000_000];
 /// The buckets that events still fall into.
 #[derive(Default)]
 pub(crate) struct Density {
-    open: HashMap<(u8, u64), Counts>,
+    /// Of each resolution, ascending: times hardly ever go back, so the last one is mostly it.
+    open: [Vec<(u64, Counts)>; RESOLUTIONS.len()],
 }
 
 impl Density {
     pub(crate) fn add(&mut self, time: Timestamp, kind: OpKind) {
-        for (resolution, width) in (0_u8..).zip(RESOLUTIONS) {
-            let bucket = time.0 / width;
-            let counts = self.open.entry((resolution, bucket)).or_default();
-            counts.add(kind, 1);
+        for (open, width) in self.open.iter_mut().zip(RESOLUTIONS) {
+            counts_of(open, time.0 / width).add(kind, 1);
         }
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (u8, &(u64, Counts))> {
+        let resolutions = (0_u8..).zip(&self.open);
+        resolutions.flat_map(|(resolution, open)| open.iter().map(move |own| (resolution, own)))
     }
 
     /// Removes the buckets of a session that are none of these.
@@ -33,8 +37,10 @@ impl Density {
         session: SessionId,
         batch: &mut Batch<'_>,
     ) -> Result<(), DbError> {
-        let of = |(resolution, bucket): &(u8, u64)| key::density(session, *resolution, *bucket);
-        let own: HashSet<Vec<u8>> = self.open.keys().map(of).collect();
+        let of = |(resolution, (bucket, _)): (u8, &(u64, Counts))| {
+            key::density(session, resolution, *bucket)
+        };
+        let own: HashSet<Vec<u8>> = self.buckets().map(of).collect();
         for key in db.keys(Space::Density, &session.0.to_be_bytes()) {
             let key = key?;
             if !own.contains(&key) {
@@ -46,16 +52,29 @@ impl Density {
 
     /// Writes all buckets; those that time has passed are forgotten afterwards.
     pub(crate) fn flush(&mut self, session: SessionId, now: Timestamp, batch: &mut Batch<'_>) {
-        for ((resolution, bucket), counts) in &self.open {
-            let key = key::density(session, *resolution, *bucket);
+        for (resolution, (bucket, counts)) in self.buckets() {
+            let key = key::density(session, resolution, *bucket);
             batch.put(Space::Density, key, encode(counts));
         }
-        self.open.retain(|(resolution, bucket), _| {
-            RESOLUTIONS
-                .get(usize::from(*resolution))
-                .is_some_and(|width| now.0 / width == *bucket)
-        });
+        for (open, width) in self.open.iter_mut().zip(RESOLUTIONS) {
+            open.retain(|(bucket, _)| now.0 / width == *bucket);
+        }
     }
+}
+
+/// The counts of a bucket.
+fn counts_of(open: &mut Vec<(u64, Counts)>, bucket: u64) -> &mut Counts {
+    let at = match open.last() {
+        Some((last, _)) if *last == bucket => open.len() - 1,
+        _ => {
+            let at = open.partition_point(|(other, _)| *other < bucket);
+            if open.get(at).is_none_or(|(other, _)| *other != bucket) {
+                open.insert(at, (bucket, Counts::default()));
+            }
+            at
+        }
+    };
+    &mut open[at].1
 }
 
 /// Counts one event more than the database holds.

@@ -6,8 +6,8 @@ use crate::encode::{
     decode_process, decode_progress, decode_seal, decode_session, decode_version, encode_version,
 };
 use crate::model::{
-    Data, Digest, Event, ExitStatus, FileId, GapReason, Op, PatchCodec, Place, ProcessId,
-    Provenance, Repr, Seq, Timestamp, UnixTime, Version, VersionRef,
+    Burst, BurstWrite, Data, Digest, Event, ExitStatus, FileId, GapReason, Op, PatchCodec, Place,
+    ProcessId, Provenance, Repr, Seq, Timestamp, UnixTime, Version, VersionRef,
 };
 use crate::{density, key, patch};
 
@@ -146,7 +146,7 @@ fn reprs() -> Vec<Repr> {
         seq: Seq(1),
     };
     let digest = Digest::of(b"blob");
-    vec![
+    let others = vec![
         Repr::Keyframe(digest),
         Repr::Extent {
             base,
@@ -166,7 +166,21 @@ fn reprs() -> Vec<Repr> {
         },
         Repr::Chunks(vec![digest; 3]),
         Repr::Missing(crate::model::MissingReason::Omitted),
-    ]
+    ];
+    others.into_iter().chain(burst((base, 70))).collect()
+}
+
+fn burst(base: (VersionRef, u64)) -> Option<Repr> {
+    let mtime = UnixTime { sec: 1, nsec: 2 };
+    let write = |(seq, offset, len)| BurstWrite {
+        seq: Seq(seq),
+        mtime,
+        offset,
+        len,
+    };
+    let writes = [(2, 70, 4), (3, 74, 3), (9, 5, 2)].map(write).to_vec();
+    let data = Data::Inline(b"some bytes".to_vec());
+    Burst::new(base, writes, data).map(Repr::Burst)
 }
 
 const fn version_of(repr: Repr) -> Version {

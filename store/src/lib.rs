@@ -14,6 +14,7 @@ pub mod diff;
 mod encode;
 mod error;
 pub mod export;
+mod files;
 pub mod filter;
 #[doc(hidden)]
 pub mod fuzz;
@@ -44,6 +45,7 @@ mod store;
 pub mod supply;
 mod tally;
 pub mod verify;
+mod versions;
 pub mod when;
 mod writer;
 

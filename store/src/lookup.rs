@@ -3,10 +3,10 @@
 use crate::blob;
 use crate::content::{ContentError, Lookup};
 use crate::db::Space;
-use crate::encode::decode_version;
 use crate::key;
 use crate::model::{Digest, SessionId, Version, VersionRef};
 use crate::store::Store;
+use crate::versions;
 
 /// See [`Lookup`].
 #[derive(Clone, Copy)]
@@ -22,8 +22,8 @@ impl<'s> SessionLookup<'s> {
 
     /// Whether there is such a version, without reading it.
     pub(crate) fn has_version(&self, at: VersionRef) -> Result<bool, ContentError> {
-        let key = key::file_at(self.session, at.file, at.seq);
-        Ok(self.store.db.contains(Space::Version, &key)?)
+        let key = versions::key_of::<ContentError>(&self.store.db, self.session, at)?;
+        Ok(key.is_some())
     }
 
     /// Whether there is such a blob, without reading it.
@@ -34,11 +34,7 @@ impl<'s> SessionLookup<'s> {
 
 impl Lookup for SessionLookup<'_> {
     fn version(&self, at: VersionRef) -> Result<Option<Version>, ContentError> {
-        let key = key::file_at(self.session, at.file, at.seq);
-        match self.store.db.get(Space::Version, &key)? {
-            Some(value) => Ok(Some(decode_version(&value)?)),
-            None => Ok(None),
-        }
+        versions::exact(&self.store.db, self.session, at)
     }
 
     fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ContentError> {

@@ -9,7 +9,7 @@ use crate::db::{DbError, Space, Value};
 use crate::density::{self, Bucket};
 use crate::encode::{
     BlockHead, decode_base, decode_block, decode_name, decode_node, decode_process,
-    decode_progress, decode_seal, decode_supply, decode_version,
+    decode_progress, decode_seal, decode_supply,
 };
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::snapshot::Snapshot;
 use crate::store::Store;
+use crate::versions;
 
 /// Deepest path that is followed, a bound against loops in a damaged trace.
 const MAX_DEPTH: usize = 4096;
@@ -248,10 +249,8 @@ impl<'s> SessionReader<'s> {
     /// # Errors
     /// A damaged record.
     pub fn version_at(&self, file: FileId, at: Seq) -> Result<Option<(Seq, Version)>, StoreError> {
-        let found = self.floor(Space::Version, file, at)?;
-        found
-            .map(|(seq, value)| Ok((seq, decode_version(&value)?)))
-            .transpose()
+        let at = VersionRef { file, seq: at };
+        versions::floor(&self.store.db, self.session.id, at)
     }
 
     /// The `Seq` of the first version of a file after `after`.
@@ -260,15 +259,8 @@ impl<'s> SessionReader<'s> {
         file: FileId,
         after: Seq,
     ) -> Result<Option<Seq>, StoreError> {
-        let key = |seq| key::file_at(self.session.id, file, seq);
-        let range = (
-            Bound::Excluded(key(after)),
-            Bound::Included(key(Seq(u64::MAX))),
-        );
-        match self.store.db.range(Space::Version, range).next() {
-            Some(record) => Ok(Some(key::file_at_parts(&record?.0)?.1)),
-            None => Ok(None),
-        }
+        let at = VersionRef { file, seq: after };
+        versions::after(&self.store.db, self.session.id, at)
     }
 
     fn floor(
@@ -291,9 +283,16 @@ impl<'s> SessionReader<'s> {
         file: FileId,
     ) -> impl DoubleEndedIterator<Item = Result<(Seq, Version), StoreError>> + '_ {
         let prefix = key::file(self.session.id, file);
-        self.store.db.prefix(Space::Version, &prefix).map(|record| {
-            let (key, value) = record?;
-            Ok((key::file_at_parts(&key)?.1, decode_version(&value)?))
+        let records = self.store.db.prefix(Space::Version, &prefix);
+        records.flat_map(|record| {
+            let of_record = record
+                .map_err(StoreError::from)
+                .and_then(|(key, value)| versions::of_record(&key, &value));
+            let (versions, error) = match of_record {
+                Ok(versions) => (Some(versions), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            versions.into_iter().flatten().map(Ok).chain(error)
         })
     }
 

@@ -1,14 +1,28 @@
 //! The states that an event never comes without: what is missing here was lost.
 
-use crate::db::Space;
+use crate::db::{Db, Space};
+use crate::error::StoreError;
 use crate::key;
-use crate::model::{Event, FileId, Op, Place, Seq, SessionId};
+use crate::model::{Event, FileId, Op, Place, Seq, SessionId, VersionRef};
+use crate::versions::Held;
 
 /// A record that an event led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) space: Space,
     pub(crate) key: Vec<u8>,
+}
+
+impl Expected {
+    /// Whether it is there. A version may stand in the record of a later one.
+    pub(crate) fn is_there(&self, db: &Db, held: &mut Held) -> Result<bool, StoreError> {
+        if self.space != Space::Version {
+            return Ok(db.contains(self.space, &self.key)?);
+        }
+        let session = key::session_of(&self.key)?;
+        let (file, seq) = key::file_at_parts(&self.key)?;
+        held.has(db, session, VersionRef { file, seq })
+    }
 }
 
 /// The records that must stand at the `Seq` of an event.

@@ -27,7 +27,7 @@ impl Tally {
         let form = match &version.repr {
             Repr::Keyframe(_) => 0,
             Repr::Chunks(_) => 1,
-            Repr::Extent { .. } => 2,
+            Repr::Extent { .. } | Repr::Burst(_) => 2,
             Repr::Slice { .. } => 3,
             Repr::Patch { codec, .. } => match codec {
                 PatchCodec::Ranges => 4,
@@ -47,6 +47,11 @@ impl Tally {
         {
             self.stored_bytes += bytes.len() as u64;
         }
+    }
+
+    /// Bytes that were counted as in a record are in a blob instead, which is counted.
+    pub(crate) fn in_blob(&mut self, bytes: usize) {
+        self.stored_bytes = self.stored_bytes.saturating_sub(bytes as u64);
     }
 
     /// A blob that was not there yet, with its stored length, or one that was.

@@ -4,6 +4,7 @@
 //! record that belongs to them, and the session's new high-water mark: a trace never
 //! shows an event without its state, nor a state without its event.
 
+mod bursts;
 mod contents;
 mod rest;
 
@@ -26,6 +27,8 @@ use crate::prune::Start;
 use crate::refine::{Candidate, Refined};
 use crate::store::Store;
 use crate::tally::Tally;
+
+use bursts::Bursts;
 
 /// A state that an event led to.
 #[derive(Clone, Debug)]
@@ -124,6 +127,7 @@ pub struct SessionWriter<'s> {
     store: &'s Store,
     session: SessionId,
     pending: Pending<'s>,
+    bursts: Bursts,
     block: BlockBuilder,
     progress: Progress,
     committed: Seq,
@@ -140,6 +144,7 @@ impl<'s> SessionWriter<'s> {
             store,
             session: session.id,
             pending: Pending::new(&store.db),
+            bursts: Bursts::default(),
             block: BlockBuilder::default(),
             progress: Progress {
                 last_seq: Seq::BASELINE,
@@ -194,7 +199,7 @@ impl<'s> SessionWriter<'s> {
         // A node is written once more for each further name it has; the others once.
         let counts = |change: &&Change| !matches!(change, Change::Node { .. });
         self.baseline += changes.iter().filter(counts).count() as u64;
-        self.put(Seq::BASELINE, changes);
+        self.put(Seq::BASELINE, changes)?;
         if self.pending.batch.bytes() > FULL_BATCH {
             self.pending.commit()?;
         }
@@ -229,14 +234,15 @@ impl<'s> SessionWriter<'s> {
         self.progress.counts.add(event.op.kind(), 1);
         self.density.add(time, event.op.kind());
         self.block.push(&event);
-        self.put(seq, record.changes);
-        if self.block.is_full() || self.pending.batch.bytes() > FULL_BATCH {
+        self.put(seq, record.changes)?;
+        let bytes = self.pending.batch.bytes() + self.bursts.bytes();
+        if self.block.is_full() || bytes > FULL_BATCH {
             self.commit()?;
         }
         Ok(seq)
     }
 
-    fn put(&mut self, seq: Seq, changes: Vec<Change>) {
+    fn put(&mut self, seq: Seq, changes: Vec<Change>) -> Result<(), StoreError> {
         let session = self.session;
         for change in changes {
             match change {
@@ -253,20 +259,38 @@ impl<'s> SessionWriter<'s> {
                     self.pending.batch.put(Space::Node, key, encode_node(&node));
                 }
                 Change::Content { file, content } => {
-                    let key = key::file_at(session, file, seq);
-                    let version = &content.encoded.version;
-                    let value = encode_version(version);
-                    self.pending.tally.version(version);
-                    self.pending.batch.put(Space::Version, key, value);
-                    if let Some(below) = self.contents.chain(file, version.repr.base()) {
-                        let at = VersionRef { file, seq };
-                        self.pending.refinery.offer(session, at, version, below);
-                    }
-                    self.contents
-                        .settle(file, seq, &content.encoded, content.built);
+                    self.put_content(VersionRef { file, seq }, content)?;
                 }
             }
         }
+        Ok(())
+    }
+
+    fn put_content(&mut self, at: VersionRef, content: NewContent) -> Result<(), StoreError> {
+        let (session, VersionRef { file, seq }) = (self.session, at);
+        let NewContent { encoded, built } = content;
+        self.pending.tally.version(&encoded.version);
+        if let Some(below) = self.contents.chain(file, encoded.version.repr.base()) {
+            let version = &encoded.version;
+            self.pending.refinery.offer(session, at, version, below);
+        }
+        let goes_on = self.bursts.goes_on(file, &encoded);
+        if !goes_on {
+            self.end_burst(file)?;
+        }
+        let is_laid = self.contents.settle(at, &encoded, built, goes_on);
+        if goes_on {
+            self.bursts.push(file, seq, &encoded);
+            return Ok(());
+        }
+        if is_laid && Bursts::begins(&encoded) {
+            self.bursts.begin(file, seq, encoded);
+            return Ok(());
+        }
+        let key = key::file_at(session, file, seq);
+        let value = encode_version(&encoded.version);
+        self.pending.batch.put(Space::Version, key, value);
+        Ok(())
     }
 
     /// Records who a process is; may be called again when more is known.
@@ -281,6 +305,7 @@ impl<'s> SessionWriter<'s> {
     /// # Errors
     /// A failing database.
     pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.end_bursts()?;
         if let Some(first) = self.block.first_seq()
             && let Some((block, plain)) = self.block.finish()
         {

@@ -164,10 +164,10 @@ impl Burst {
         self.pieces.splice(at..at, pieces);
     }
 
-    /// Counts a write that lies over the anchor.
-    pub(super) fn count(&mut self, bytes: u64, bounds: &Bounds) {
+    /// Counts a write that lies over the anchor, in the record of the one before or in its own.
+    pub(super) fn count(&mut self, bytes: u64, goes_on: bool, bounds: &Bounds) {
         self.bytes += bytes;
-        self.smalls += u32::from(bytes < bounds.small);
+        self.smalls += u32::from(!goes_on && bytes < bounds.small);
     }
 
     /// What lay over the anchor is part of `anchor` now.

@@ -1,7 +1,6 @@
 //! What each file held last: the version that the next one is built on, and its bytes while
 //! they are at hand.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
@@ -9,7 +8,8 @@ use quick_cache::Weighter;
 use super::burst::{Bounds, Burst, Change};
 use super::encode::Encoded;
 use super::{ContentError, Lookup, open};
-use crate::model::{Digest, FileId, Repr, Seq, VersionRef};
+use crate::files::FileMap;
+use crate::model::{Data, Digest, FileId, PatchCodec, Repr, Seq, VersionRef};
 use crate::policy::Chain;
 
 /// What becomes of a file's head once an encoded content is recorded.
@@ -21,6 +21,15 @@ pub(crate) struct Built {
     pub(super) stamp: u64,
     /// The content it was made from, where it has a base.
     pub(super) after: u64,
+}
+
+impl Built {
+    /// The same in the record of the version below it.
+    fn in_one_step(mut self) -> Self {
+        let step = Chain::cost_of(PatchCodec::Ranges);
+        self.chain.cost = self.chain.cost.saturating_sub(step);
+        self
+    }
 }
 
 /// What a file held last.
@@ -70,7 +79,7 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// Encodes contents one after the other.
 pub(crate) struct ContentEncoder {
     pub(super) bounds: Bounds,
-    pub(super) heads: HashMap<FileId, Head>,
+    pub(super) heads: FileMap<Head>,
     pub(super) recent: quick_cache::unsync::Cache<FileId, Recent, ByLength>,
     stamps: u64,
     learnt: Vec<(VersionRef, Digest)>,
@@ -80,7 +89,7 @@ impl ContentEncoder {
     pub(crate) fn new() -> Self {
         Self {
             bounds: Bounds::DEFAULT,
-            heads: HashMap::new(),
+            heads: FileMap::default(),
             recent: quick_cache::unsync::Cache::with_weighter(256, CACHE_BYTES, ByLength),
             stamps: 0,
             learnt: Vec::new(),
@@ -168,18 +177,25 @@ impl ContentEncoder {
         }
     }
 
-    /// Remembers that a content was recorded as that of `file` at `seq`.
+    /// Remembers that a content was recorded as that of `at.file` at `at.seq`, in the record of
+    /// the version before if it goes on a burst. Whether it lies over that version, so that it
+    /// may begin a burst.
     pub(crate) fn settle(
         &mut self,
-        file: FileId,
-        seq: Seq,
+        at: VersionRef,
         encoded: &Encoded,
         built: Option<Built>,
-    ) {
+        goes_on: bool,
+    ) -> bool {
+        let VersionRef { file, seq } = at;
+        // Readers take a burst in one step.
+        let built = built.map(|built| match goes_on {
+            true => built.in_one_step(),
+            false => built,
+        });
         if built.is_none() {
             self.recent.remove(&file);
         }
-        let at = VersionRef { file, seq };
         let old = self.heads.remove(&file);
         let mut head = Head {
             at,
@@ -192,18 +208,27 @@ impl ContentEncoder {
             stamp: built.map_or(0, |built| built.stamp),
             burst: None,
         };
+        let mut is_laid = false;
         if let (Some(old), Some(built)) = (old, built) {
-            self.continue_chain(&mut head, old, encoded, built);
+            is_laid = self.continue_chain(&mut head, old, (encoded, built), goes_on);
         }
         self.heads.insert(file, head);
+        is_laid
     }
 
-    /// What a head takes over from the one before it, if its version has a base.
-    fn continue_chain(&self, head: &mut Head, old: Head, encoded: &Encoded, built: Built) {
+    /// What a head takes over from the one before it, if its version has a base. Whether it is
+    /// a write over that one.
+    fn continue_chain(
+        &self,
+        head: &mut Head,
+        old: Head,
+        (encoded, built): (&Encoded, Built),
+        goes_on: bool,
+    ) -> bool {
         let (base, data, extent) = match &encoded.version.repr {
             Repr::Extent { base, offset, data } => (base, data, Some(*offset)),
             Repr::Patch { base, payload, .. } => (base, payload, None),
-            _ => return,
+            _ => return false,
         };
         head.root = old.root;
         if built.after != old.stamp {
@@ -211,13 +236,12 @@ impl ContentEncoder {
             // below is not known here, so the next step gets a root where that matters.
             head.patched = true;
             head.held = u64::MAX / 2;
-            return;
+            return false;
         }
         head.patched = old.patched || extent.is_none();
         let is_over = *base == old.at;
-        let fresh = old
-            .chain
-            .filter(|_| old.burst.is_none() && is_over && extent.is_some());
+        let is_laid = is_over && extent.is_some();
+        let fresh = old.chain.filter(|_| old.burst.is_none() && is_laid);
         let fresh = fresh.map(|chain| Box::new(old.fresh_burst(chain)));
         let burst = old.burst.or(fresh);
         let below = burst.as_ref().filter(|_| !is_over);
@@ -227,13 +251,22 @@ impl ContentEncoder {
             if let Some(offset) = extent {
                 burst.place(offset, data, &self.bounds);
             }
-            if is_over && extent.is_some() {
-                burst.count(data.len(), &self.bounds);
+            if is_laid {
+                burst.count(data.len(), goes_on, &self.bounds);
             } else {
                 burst.raise(head.at, built.chain, head.held);
             }
             burst
         });
+        is_laid
+    }
+
+    /// The bytes of the last writes, which stand at `offset`, are blobs now.
+    pub(crate) fn place(&mut self, file: FileId, offset: u64, data: &Data) {
+        let head = self.heads.get_mut(&file);
+        if let Some(burst) = head.and_then(|head| head.burst.as_mut()) {
+            burst.place(offset, data, &self.bounds);
+        }
     }
 
     /// Whether nothing has to be read back to know what a file held last.

@@ -2,8 +2,9 @@
 
 use super::ContentError;
 use super::read::{Chain, Content, Lookup, data, settled_content, slice_span};
+use super::spans::Spans;
 use crate::encode::decode_manifest;
-use crate::model::{Digest, MissingReason, PatchCodec, Repr, Version, VersionRef};
+use crate::model::{Burst, Digest, MissingReason, PatchCodec, Repr, Version, VersionRef};
 use crate::patch::{self, Part, RangesIndex};
 
 /// Most payload bytes all layers of a long file may hold in memory.
@@ -133,9 +134,34 @@ fn layer<'s>(
             slice_span(*offset, *len, version.length, &source, at)?;
             layer.window = Some((*offset, *len, source));
         }
+        Repr::Burst(burst) => {
+            let written = data(lookup, burst.data(), left)?;
+            layer.splices = merged(burst, &written);
+            *held += written.len() as u64;
+        }
         _ => return Err(ContentError::BrokenChain(at)),
     }
     Ok(layer)
+}
+
+/// What the writes of a burst left, ascending and apart.
+fn merged(burst: &Burst, written: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut spans = Spans::default();
+    for (offset, part) in burst.parts(written) {
+        spans.add(offset, offset + part.len() as u64, 0);
+    }
+    let empty = |(start, end): (u64, u64)| {
+        let len = usize::try_from(end - start).unwrap_or(0);
+        (start, vec![0; len])
+    };
+    let mut splices: Vec<_> = spans.within(0, u64::MAX).map(empty).collect();
+    for (offset, part) in burst.parts(written) {
+        let index = splices.partition_point(|(start, _)| *start <= offset);
+        if let Some((start, bytes)) = index.checked_sub(1).and_then(|at| splices.get_mut(at)) {
+            lay(bytes, *start, offset, part);
+        }
+    }
+    splices
 }
 
 fn splices(payload: &[u8], length: u64) -> Result<Vec<(u64, Vec<u8>)>, ContentError> {

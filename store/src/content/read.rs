@@ -171,6 +171,17 @@ pub(crate) fn step(
             }
             Ok(bytes)
         }
+        Repr::Burst(burst) => {
+            let written = data(lookup, burst.data(), PAYLOAD_LIMIT)?;
+            if bytes.len() as u64 != burst.base_length() {
+                return Err(ContentError::BrokenChain(at));
+            }
+            bytes.resize(length, 0);
+            for (offset, part) in burst.parts(&written) {
+                lay(&mut bytes, 0, offset, part);
+            }
+            Ok(bytes)
+        }
         Repr::Missing(reason) => Err(ContentError::Missing(*reason)),
     }
 }

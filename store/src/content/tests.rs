@@ -81,6 +81,8 @@ enum Step {
     },
     /// Its content is lost, and read again later.
     Lose,
+    /// Ends what may be one record.
+    Commit,
 }
 
 fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -105,6 +107,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Check),
         1 => (0_usize..5000, bytes(900)).prop_map(|(at, bytes)| Step::Abandon { at, bytes }),
         1 => Just(Step::Lose),
+        4 => Just(Step::Commit),
     ]
 }
 
@@ -229,6 +232,7 @@ impl Model<'_> {
                 self.writer.capture(file, SEEN, write).unwrap();
             }
             Step::Lose => self.lose(file),
+            Step::Commit => self.writer.commit().unwrap(),
         }
     }
 }
@@ -271,6 +275,7 @@ fn weight(lookup: &SessionLookup<'_>, at: VersionRef) -> (u32, u64, u64) {
         depth += u32::from(next.is_some());
         held += match &version.repr {
             Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.len(),
+            Repr::Burst(burst) => burst.data().len(),
             _ => 0,
         };
     }
@@ -322,6 +327,7 @@ fn forms(store: &Store, states: &[(VersionRef, Vec<u8>)]) -> Vec<(&'static str, 
             Repr::Extent { .. } => "gathered extent",
             Repr::Patch { .. } => "ranges",
             Repr::Chunks(_) => "chunks",
+            Repr::Burst(_) => "burst",
             _ => "other",
         };
         (word, version.digest.is_some())
@@ -342,7 +348,13 @@ fn every_form_is_used() {
     }));
     steps.extend((0..30).map(|n: u8| Step::Append(vec![n; 200])));
     steps.extend((0..8).map(|n: u8| Step::Append(vec![n; 800])));
+    steps.extend([1, 2].map(|n| Step::Append(vec![n; 40])));
     steps.push(Step::Check);
+    let slow = |(n, step)| match n {
+        0..75 => vec![step, Step::Commit],
+        _ => vec![step],
+    };
+    let steps: Vec<_> = steps.into_iter().enumerate().flat_map(slow).collect();
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), "test").unwrap();
     let states = recorded(
@@ -359,6 +371,8 @@ fn every_form_is_used() {
         ("gathered extent", false),
         ("ranges", true),
         ("chunks", false),
+        ("burst", false),
+        ("burst", true),
     ] {
         assert!(forms.contains(&form), "no {form:?} in {forms:?}");
     }

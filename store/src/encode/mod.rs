@@ -2,12 +2,14 @@
 //! read back with bounds. `docs/format.md` gives the layouts.
 
 mod block;
+mod burst;
 mod node;
 mod process;
 mod session;
 mod version;
 
 pub(crate) use block::{BlockBuilder, BlockHead, decode_block};
+pub(crate) use burst::MAX_WRITES;
 pub(crate) use node::{decode_name, decode_node, encode_name, encode_node, is_name};
 pub(crate) use process::{decode_process, encode_process};
 pub(crate) use session::{

@@ -1,5 +1,6 @@
 //! Records of the `version` keyspace, and the chunk lists that large contents point to.
 
+use super::burst::{put_burst, take_burst};
 use super::{Malformed, Put, Take};
 use crate::model::{
     Data, Digest, FileId, MissingReason, PatchCodec, Provenance, Repr, Seq, Version, VersionRef,
@@ -44,6 +45,12 @@ pub(crate) fn decode_version(bytes: &[u8]) -> Result<Version, Malformed> {
         repr: take_repr(&mut take)?,
     };
     take.end()?;
+    if let Repr::Burst(burst) = &version.repr {
+        let last = burst.writes().last().map(|write| write.mtime);
+        if version.length != burst.length() || last != Some(version.mtime) {
+            return Err(Malformed("version record"));
+        }
+    }
     Ok(version)
 }
 
@@ -90,6 +97,10 @@ fn put_repr(out: &mut Vec<u8>, repr: &Repr) {
             out.u8(5);
             out.u8(reason.tag());
         }
+        Repr::Burst(burst) => {
+            out.u8(6);
+            put_burst(out, burst);
+        }
     }
 }
 
@@ -114,23 +125,24 @@ fn take_repr(take: &mut Take<'_>) -> Result<Repr, Malformed> {
         },
         4 => Repr::Chunks(take.list(Take::digest)?),
         5 => Repr::Missing(take.tagged(MissingReason::from_tag)?),
+        6 => Repr::Burst(take_burst(take)?),
         _ => return Err(take.bad()),
     })
 }
 
-fn put_base(out: &mut Vec<u8>, base: VersionRef) {
+pub(super) fn put_base(out: &mut Vec<u8>, base: VersionRef) {
     out.var(base.file.0);
     out.var(base.seq.0);
 }
 
-fn take_base(take: &mut Take<'_>) -> Result<VersionRef, Malformed> {
+pub(super) fn take_base(take: &mut Take<'_>) -> Result<VersionRef, Malformed> {
     Ok(VersionRef {
         file: FileId(take.var()?),
         seq: Seq(take.var()?),
     })
 }
 
-fn put_data(out: &mut Vec<u8>, data: &Data) {
+pub(super) fn put_data(out: &mut Vec<u8>, data: &Data) {
     match data {
         Data::Inline(bytes) => {
             out.u8(0);
@@ -143,7 +155,7 @@ fn put_data(out: &mut Vec<u8>, data: &Data) {
     }
 }
 
-fn take_data(take: &mut Take<'_>) -> Result<Data, Malformed> {
+pub(super) fn take_data(take: &mut Take<'_>) -> Result<Data, Malformed> {
     match take.u8()? {
         0 => Ok(Data::Inline(take.vec()?)),
         1 => Ok(Data::Blobs(take_pieces(take)?)),

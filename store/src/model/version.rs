@@ -1,6 +1,6 @@
 //! Versions: the content of one file after one `Seq`, and the form it is stored in.
 
-use super::{Digest, FileId, Seq, UnixTime, event::tagged};
+use super::{Burst, Digest, FileId, Seq, UnixTime, event::tagged};
 
 tagged! {
     /// How a content came to be known.
@@ -66,6 +66,40 @@ pub struct Version {
     pub repr: Repr,
 }
 
+impl Version {
+    /// The last of the versions in the record of this one that is at most `at`, where the
+    /// record stands at `seq`; `None` if all are later.
+    #[must_use]
+    pub fn as_of(&self, seq: Seq, at: Seq) -> Option<(Seq, Self)> {
+        if seq <= at {
+            return Some((seq, self.clone()));
+        }
+        let Repr::Burst(burst) = &self.repr else {
+            return None;
+        };
+        let count = burst.writes().partition_point(|write| write.seq <= at);
+        self.first(count)
+    }
+
+    /// The version after the first `count` writes of a burst, and where it stands.
+    pub(crate) fn first(&self, count: usize) -> Option<(Seq, Self)> {
+        let Repr::Burst(burst) = &self.repr else {
+            return None;
+        };
+        let is_all = burst.writes().len() == count;
+        let burst = burst.first(count)?;
+        let last = *burst.writes().last()?;
+        let version = Self {
+            length: burst.length(),
+            digest: self.digest.filter(|_| is_all),
+            mtime: last.mtime,
+            repr: Repr::Burst(burst),
+            ..*self
+        };
+        Some((last.seq, version))
+    }
+}
+
 /// The stored form of a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repr {
@@ -104,16 +138,19 @@ pub enum Repr {
     Chunks(Vec<Digest>),
     /// No content is known.
     Missing(MissingReason),
+    /// Several writes, with the versions between them.
+    Burst(Burst),
 }
 
 impl Repr {
     /// The version this one is built on, if any.
     #[must_use]
-    pub const fn base(&self) -> Option<VersionRef> {
+    pub fn base(&self) -> Option<VersionRef> {
         match self {
             Self::Extent { base, .. } | Self::Slice { base, .. } | Self::Patch { base, .. } => {
                 Some(*base)
             }
+            Self::Burst(burst) => Some(burst.base()),
             Self::Keyframe(_) | Self::Chunks(_) | Self::Missing(_) => None,
         }
     }
@@ -145,5 +182,13 @@ impl Data {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The blobs that hold them, if they are not in place.
+    pub(crate) fn blobs(&self) -> Vec<Digest> {
+        match self {
+            Self::Inline(_) => Vec::new(),
+            Self::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::error::StoreError;
 use crate::key::{self, SessionPart};
 use crate::lookup::SessionLookup;
 use crate::meter::Meter;
-use crate::model::{Data, Digest, Repr, SessionId, Version};
+use crate::model::{Digest, Repr, SessionId, Version};
 use crate::store::Store;
 use crate::supply::Supply;
 
@@ -275,14 +275,8 @@ impl<W: std::io::Write> Packing<'_, W> {
 fn needs(lookup: &SessionLookup<'_>, version: &Version) -> Vec<Digest> {
     match &version.repr {
         Repr::Keyframe(digest) if version.length > 0 => vec![*digest],
-        Repr::Extent {
-            data: Data::Blobs(blobs),
-            ..
-        }
-        | Repr::Patch {
-            payload: Data::Blobs(blobs),
-            ..
-        } => blobs.iter().map(|(digest, _)| *digest).collect(),
+        Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.blobs(),
+        Repr::Burst(burst) => burst.data().blobs(),
         Repr::Chunks(lists) => {
             let mut all = lists.clone();
             for list in lists {

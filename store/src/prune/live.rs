@@ -9,7 +9,7 @@ use crate::encode::{decode_manifest, decode_version};
 use crate::error::StoreError;
 use crate::key;
 use crate::meter::Meter;
-use crate::model::{Data, Digest, Repr, Version};
+use crate::model::{Digest, Repr, Version};
 use crate::reader::SessionReader;
 
 /// Adds every blob that is needed to rebuild what stays of a session.
@@ -41,14 +41,11 @@ pub(super) fn mark(
 
 /// The blobs in a version's own record.
 fn named(version: &Version) -> Vec<Digest> {
-    let of = |data: &Data| match data {
-        Data::Inline(_) => Vec::new(),
-        Data::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),
-    };
     match &version.repr {
         Repr::Keyframe(digest) => vec![*digest],
-        Repr::Extent { data, .. } => of(data),
-        Repr::Patch { payload, .. } => of(payload),
+        Repr::Extent { data, .. } => data.blobs(),
+        Repr::Burst(burst) => burst.data().blobs(),
+        Repr::Patch { payload, .. } => payload.blobs(),
         Repr::Chunks(lists) => lists.clone(),
         Repr::Slice { .. } | Repr::Missing(_) => Vec::new(),
     }

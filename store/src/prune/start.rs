@@ -15,6 +15,7 @@ use crate::key;
 use crate::lookup::SessionLookup;
 use crate::model::{Base, Counts, FileId, Progress, Repr, Seq, Timestamp, VersionRef};
 use crate::reader::SessionReader;
+use crate::versions;
 use crate::writer::extend_chain;
 
 /// What a session is to start with.
@@ -299,7 +300,9 @@ fn bring_back(
 ) -> Result<(), StoreError> {
     let lookup = SessionLookup::new(reader.store, reader.id());
     while let Some(at) = needed.pop() {
-        let key = key::file_at(reader.id(), at.file, at.seq);
+        let Some(key) = versions::key_of::<StoreError>(&reader.store.db, reader.id(), at)? else {
+            continue;
+        };
         // What was not dropped is in place, and what it stands on was looked at.
         if start.dropped.remove(&(Space::Version, key)) {
             start.baseline += 1;

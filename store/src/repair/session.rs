@@ -5,7 +5,7 @@ use crate::db::{Batch, Db, DbError, Space};
 use crate::density::Density;
 use crate::encode::{
     BlockBuilder, decode_base, decode_block, decode_progress, decode_seal, decode_session,
-    encode_progress, encode_seal,
+    decode_version, encode_progress, encode_seal, encode_version,
 };
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::pending::FULL_BATCH;
 use crate::states;
+use crate::versions::Held;
 use crate::writer::extend_chain;
 
 /// The prefix of a session's events whose states are all there.
@@ -156,6 +157,7 @@ fn follow(
         density: Density::default(),
         partial: Vec::new(),
     };
+    let mut held = Held::default();
     for record in db.prefix(Space::Event, &session.0.to_be_bytes()) {
         let Ok((events, plain)) = record
             .map_err(StoreError::from)
@@ -165,7 +167,7 @@ fn follow(
         };
         let complete = events.iter().map_while(|event| {
             let next = event.seq == whole.progress.last_seq.next();
-            (next && has_states(db, session, event)).then(|| whole.add(event))
+            (next && has_states(db, session, event, &mut held)).then(|| whole.add(event))
         });
         let complete = complete.count();
         if complete < events.len() {
@@ -186,8 +188,7 @@ impl Whole {
     }
 }
 
-fn has_states(db: &Db, session: SessionId, event: &Event) -> bool {
-    let is_there = |space, key: &[u8]| db.contains(space, key).unwrap_or(false);
+fn has_states(db: &Db, session: SessionId, event: &Event, held: &mut Held) -> bool {
     // A recorder gives every new file a content, if only a missing one.
     let content = match (&event.op, event.file) {
         (Op::Create(_), Some(file)) => Some(key::file_at(session, file, event.seq)),
@@ -196,8 +197,8 @@ fn has_states(db: &Db, session: SessionId, event: &Event) -> bool {
     let expected = states::of(session, event);
     expected
         .iter()
-        .all(|state| is_there(state.space, &state.key))
-        && content.is_none_or(|key| is_there(Space::Version, &key))
+        .all(|state| state.is_there(db, held).unwrap_or(false))
+        && content.is_none_or(|key| db.contains(Space::Version, &key).unwrap_or(false))
 }
 
 /// Records in batches of a bounded size.
@@ -257,11 +258,32 @@ fn remove_after(db: &Db, session: SessionId, kept: Seq) -> Result<(), StoreError
             let key = key?;
             let seq = key.last_chunk::<8>().map(|seq| u64::from_be_bytes(*seq));
             if seq.is_some_and(|seq| seq > kept.0) {
+                if space == Space::Version {
+                    keep_part(db, &key, kept, &mut writing)?;
+                }
                 writing.remove(space, key)?;
             }
         }
     }
     Ok(writing.batch.commit()?)
+}
+
+/// Of a burst that goes on after `kept`, the versions up to there stay.
+fn keep_part(db: &Db, key: &[u8], kept: Seq, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+    let session = key::session_of(key)?;
+    let (file, seq) = key::file_at_parts(key)?;
+    let part = match db.get(Space::Version, key) {
+        Ok(value) => value.and_then(|value| decode_version(&value).ok()),
+        Err(DbError::Checksum(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some((seq, version)) = part.and_then(|version| version.as_of(seq, kept)) {
+        let key = key::file_at(session, file, seq);
+        writing
+            .batch
+            .put(Space::Version, key, encode_version(&version));
+    }
+    Ok(())
 }
 
 /// What is left, with the gap that says so.

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::key;
 use crate::model::{Counts, Digest, Event, FileId, OpKind, Seq, Timestamp};
 use crate::states;
+use crate::versions::Held;
 use crate::writer::extend_chain;
 
 /// How far the log was followed.
@@ -17,6 +18,7 @@ struct Log {
     chain: Digest,
     /// Whether every block so far was there and readable.
     whole: bool,
+    held: Held,
 }
 
 /// Reads all events, replays their names, and compares what they sum up to.
@@ -27,6 +29,7 @@ pub(super) fn check(check: &mut Check<'_>, replay: &mut Replay) {
         counts: Counts::default(),
         chain: check.session.start_chain(),
         whole: true,
+        held: Held::default(),
     };
     for record in check.records(Space::Event) {
         let block = record.and_then(|(key, value)| {
@@ -72,7 +75,7 @@ impl Log {
             self.last_time = event.time;
             self.counts.add(event.op.kind(), 1);
             replay.apply(check, event);
-            if let Err(error) = state_of(check, event) {
+            if let Err(error) = state_of(check, &mut self.held, event) {
                 check.found(FindingKind::Event, Some(event.seq), error);
             }
         }
@@ -123,9 +126,9 @@ impl Log {
 }
 
 /// Some events never come without the states they led to.
-fn state_of(check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
+fn state_of(check: &mut Check<'_>, held: &mut Held, event: &Event) -> Result<(), StoreError> {
     for state in states::of(check.session.id(), event) {
-        if !check.session.store.db.contains(state.space, &state.key)? {
+        if !state.is_there(&check.session.store.db, held)? {
             let (kind, text) = match state.space {
                 Space::Version => (
                     FindingKind::Version,

@@ -14,7 +14,7 @@ use crate::db::Space;
 use crate::encode::{decode_manifest, decode_version};
 use crate::key;
 use crate::lookup::SessionLookup;
-use crate::model::{Data, Digest, MissingReason, Repr, Seq, Version, VersionRef};
+use crate::model::{Digest, MissingReason, Repr, Seq, Version, VersionRef};
 
 /// Contents kept at hand: how many, and how many bytes.
 const KEPT: usize = 1024;
@@ -134,14 +134,12 @@ impl Rebuild<'_> {
             Repr::Keyframe(_) if version.length == 0 => Vec::new(),
             Repr::Keyframe(digest) => vec![*digest],
             Repr::Chunks(lists) => return self.check_chunks(lists),
-            Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => match data {
-                Data::Inline(_) => Vec::new(),
-                Data::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),
-            },
+            Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.blobs(),
             Repr::Slice { settled, .. } => {
                 let seq: Seq = *settled;
                 return self.stands(VersionRef { seq, ..at });
             }
+            Repr::Burst(burst) => burst.data().blobs(),
             Repr::Missing(_) => Vec::new(),
         };
         blobs

@@ -82,6 +82,55 @@ fn holes_and_truncations_read_as_zeros() {
     }
 }
 
+/// Writes that follow each other are one record, and a version each for all who ask.
+#[test]
+fn every_write_of_a_burst_is_a_version() {
+    let bed = Bed::new();
+    let mut states = Vec::new();
+    bed.record(|writer| {
+        create(writer, 0, 2, "f");
+        write(writer, 1, 2, b"begun ");
+        let mut now = b"begun ".to_vec();
+        for (at, bytes) in [(6, &b"and "[..]), (10, b"gone on"), (0, b"B"), (17, b".")] {
+            let seq = capture(writer, &mut now, at, bytes);
+            states.push((seq, now.clone()));
+            event(writer, 1, 1, Op::Utimes, Vec::new());
+        }
+    });
+    let store = bed.store();
+    let session = store.session(None).unwrap();
+    let mut cursor = session.cursor(Seq(states[0].0.0 - 1));
+    for (seq, now) in &states {
+        let next = Seq(seq.0 + 1);
+        assert_eq!(read(&session, *seq), *now);
+        let (found, version) = session.version_at(FILE, next).unwrap().unwrap();
+        assert_eq!((found, version.length), (*seq, now.len() as u64));
+        assert!(matches!(version.repr, Repr::Burst(_)), "{version:?}");
+        assert_eq!(cursor.next_version(FILE).unwrap(), Some(*seq));
+    }
+    assert_eq!(cursor.next_version(FILE).unwrap(), None);
+    assert_eq!(cursor.previous_version(FILE).unwrap(), Some(states[2].0));
+    let all: Vec<Seq> = session
+        .versions(FILE)
+        .map(|found| found.unwrap().0)
+        .collect();
+    let back: Vec<Seq> = session
+        .versions(FILE)
+        .rev()
+        .map(|found| found.unwrap().0)
+        .collect();
+    assert_eq!(
+        all[all.len() - 4..],
+        states.iter().map(|state| state.0).collect::<Vec<_>>()
+    );
+    assert!(all.iter().rev().eq(&back));
+    let content = session.content(VersionRef {
+        file: FILE,
+        seq: Seq(states[0].0.0 + 1),
+    });
+    assert!(content.is_err());
+}
+
 #[test]
 fn what_is_not_known_stays_so() {
     let bed = Bed::new();
