@@ -412,6 +412,10 @@ pub(crate) struct Restore {
         allow_hyphen_values = true
     )]
     pub(crate) time: String,
+    /// Take contents that a thin pack left out from files below DIR that have them; may be
+    /// given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Vec<PathBuf>,
     /// Only show what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

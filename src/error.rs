@@ -219,8 +219,8 @@ impl From<ContentError> for CliError {
         let message = error.to_string();
         match error {
             ContentError::Missing(MissingReason::Omitted) => Self::negative(message).hint(
-                "a thin pack or a size limit left it out: `diffkeeper export --from DIR` takes \
-                 it from a directory that has it",
+                "a thin pack or a size limit left it out: `export` and `restore` take it with \
+                 --from DIR from a directory that has it",
             ),
             ContentError::Missing(_) => {
                 Self::negative(message).hint("`diffkeeper timeline` shows the gap beside it")

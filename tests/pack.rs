@@ -327,3 +327,79 @@ fn only_the_very_content_is_taken_and_from_wherever_it_stands() {
         "{done}"
     );
 }
+
+/// A thin pack that lacks `big`, which has two names, and what supplies it.
+fn thin(env: &Env) -> (PathBuf, PathBuf) {
+    let big = Rng::new(4).bytes(1_500_000);
+    fs::write(env.tree().join("big"), &big).unwrap();
+    fs::hard_link(env.tree().join("big"), env.tree().join("twin")).unwrap();
+    fs::write(env.tree().join("gone"), Rng::new(6).bytes(50_000)).unwrap();
+    let supply = env.base().join("supply");
+    fs::create_dir(&supply).unwrap();
+    fs::write(supply.join("big"), &big).unwrap();
+    fs::copy(env.tree().join("gone"), supply.join("gone")).unwrap();
+    env.sh("echo new > new; rm gone");
+    let args = ["--thin", "--from", "../supply"];
+    (pack(env, &env.state(), "thin", &args), supply)
+}
+
+#[test]
+fn a_restore_takes_what_a_thin_pack_lacks_and_knows_what_is_right() {
+    let env = Env::new();
+    let (file, supply) = thin(&env);
+    let to = env.base().join("to");
+    let restore =
+        |more: &[&str]| Trace(&env, &file).run(&[&["restore", "--to", &text(&to)], more].concat());
+    for args in [&["--dry-run"][..], &[]] {
+        let done = restore(args);
+        done.expect(1);
+        assert!(done.err().contains("--from DIR"), "{done}");
+        assert!(
+            !to.join("big").exists() && !to.join("twin").exists(),
+            "{done}"
+        );
+    }
+    assert!(to.join("new").exists());
+    restore(&["--dry-run", "--from", &text(&supply)]).expect(0);
+    restore(&["--from", &text(&supply)]).expect(0);
+    assert_tree_equal(&env.tree(), &to);
+    // What is there and right needs no supply; what is not stays, and is named.
+    restore(&[]).expect(0);
+    let mut bytes = fs::read(to.join("big")).unwrap();
+    bytes[700_000] ^= 1;
+    let modified = fs::metadata(to.join("big")).unwrap().modified().unwrap();
+    fs::write(to.join("big"), &bytes).unwrap();
+    let changed = fs::File::options()
+        .append(true)
+        .open(to.join("big"))
+        .unwrap();
+    changed.set_modified(modified).unwrap();
+    for _ in 0..2 {
+        restore(&[]).expect(1);
+        assert!(fs::read(to.join("twin")).unwrap() == bytes);
+    }
+    fs::create_dir(to.join("inside")).unwrap();
+    let done = restore(&["--from", &text(&to.join("inside"))]);
+    done.expect(2);
+    assert!(done.err().contains("is inside --to"), "{done}");
+    restore(&["--delete", "--from", &text(&supply)]).expect(0);
+    assert_tree_equal(&env.tree(), &to);
+}
+
+#[test]
+fn a_supply_that_is_not_the_content_is_not_restored() {
+    let env = Env::new();
+    let (file, supply) = thin(&env);
+    let mut bytes = fs::read(supply.join("big")).unwrap();
+    bytes[9] ^= 1;
+    fs::write(supply.join("big"), bytes).unwrap();
+    let to = text(&env.base().join("to"));
+    let args = ["restore", "--to", &to, "--from", &text(&supply)];
+    let done = Trace(&env, &file).run(&args);
+    done.expect(1);
+    assert!(!Path::new(&to).join("big").exists(), "{done}");
+    // A file that went away is shown by no diff of a thin pack; the diff says what shows it.
+    let done = Trace(&env, &file).run(&["diff", "--from", "start"]);
+    done.expect(0);
+    assert!(done.err().contains("export --from DIR"), "{done}");
+}

@@ -100,6 +100,7 @@ pub(crate) fn bring_back(
     let options = Options {
         delete: true,
         spare: &spare,
+        supply: None,
     };
     let mut plan = RestorePlan::new(&reader, &snapshot, &root.path, &options, &())?;
     let report = plan.execute(&options, &())?;

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
     let progress = Progress::new(config, "exporting");
     let report = export(&reader, &snapshot, &args.out, &options, &progress)?;
     drop(progress);
-    let thin = tell_of_omitted(&reader, &report)?;
+    let thin = tell_of_omitted(&reader, &report.left_out)?;
     tell(&reader, &snapshot, &report, thin, args, config);
     trace::warn_if_unsealed(&reader);
     let failed =
@@ -70,10 +70,7 @@ fn tell(
 ) {
     let damage = snapshot.damage().iter();
     let damage = damage.map(|(path, why)| format!("{}: {why}", escape(path)));
-    let left_out = report.left_out.iter();
-    let left_out = left_out.filter(|left| !thin || left.why != OMITTED);
-    let left_out = left_out.map(ToString::to_string);
-    let all: Vec<String> = damage.chain(left_out).collect();
+    let all: Vec<String> = damage.chain(unsaid(&report.left_out, thin)).collect();
     name_left_out(&all);
     warn_of_masks(snapshot, args);
     warn_of_refusals(report);
@@ -123,9 +120,23 @@ pub(super) fn name_left_out(all: &[String]) {
     }
 }
 
+/// What was left out, but for what [`tell_of_omitted`] has said of a thin pack.
+pub(super) fn unsaid(left_out: &[LeftOut], thin: bool) -> impl Iterator<Item = String> {
+    let unsaid = left_out
+        .iter()
+        .filter(move |left| !thin || left.why != OMITTED);
+    unsaid.map(ToString::to_string)
+}
+
 /// Says how to supply what a thin pack left out; whether there was any such thing.
-fn tell_of_omitted(reader: &SessionReader<'_>, report: &Report) -> Result<bool, CliError> {
-    let omitted = report.left_out.iter().filter(|left| left.why == OMITTED);
+///
+/// # Errors
+/// A damaged record.
+pub(super) fn tell_of_omitted(
+    reader: &SessionReader<'_>,
+    left_out: &[LeftOut],
+) -> Result<bool, CliError> {
+    let omitted = left_out.iter().filter(|left| left.why == OMITTED);
     let omitted = omitted.count() as u64;
     let sources = reader.supply()?;
     if omitted == 0 || sources.is_empty() {

@@ -11,15 +11,16 @@ use diffkeeper_store::restore::{
     Options, RestoreError, RestorePlan, RestoreReport, Step, untouched,
 };
 use diffkeeper_store::size::format_bytes;
+use diffkeeper_store::supply::Supply;
 
-use super::export::{name_left_out, warn_of_refusals};
+use super::export::{name_left_out, tell_of_omitted, unsaid, warn_of_refusals};
 use crate::cli;
 use crate::config::{self, Config};
 use crate::error::{CliError, at_path};
 use crate::json::Object;
 use crate::output::{Output, counted, note, path_text, warn};
 use crate::progress::Progress;
-use crate::trace;
+use crate::{supply, trace};
 
 /// Runs the command.
 ///
@@ -28,6 +29,7 @@ use crate::trace;
 pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliError> {
     let when = config::when(&args.time)?;
     trace::refuse_inside("--to", &args.to, &config.state_dir)?;
+    let supply = supply_of(args)?;
     let store = trace::open(config, "restore")?;
     let reader = trace::session(&store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
@@ -38,7 +40,7 @@ pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliE
             kept: names,
             ..RestoreReport::default()
         };
-        tell(&report, config);
+        tell(&report, false, config);
         trace::warn_if_unsealed(&reader);
         return Ok(ExitCode::SUCCESS);
     }
@@ -50,6 +52,7 @@ pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliE
     let options = Options {
         delete: args.delete,
         spare: &spare,
+        supply: supply.as_ref(),
     };
     let progress = Progress::new(config, "restoring");
     let begun = Instant::now();
@@ -57,13 +60,15 @@ pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliE
     tell_steps(&plan, args, config)?;
     if args.dry_run {
         drop(progress);
-        let left_out: Vec<String> = plan.left_out().iter().map(ToString::to_string).collect();
-        name_left_out(&left_out);
+        let left_out = plan.left_out(&options);
+        let thin = tell_of_omitted(&reader, &left_out)?;
+        name_left_out(&unsaid(&left_out, thin).collect::<Vec<_>>());
         return Ok(ExitCode::from(u8::from(!left_out.is_empty())));
     }
     let report = plan.execute(&options, &progress)?;
     drop(progress);
-    tell(&report, config);
+    let thin = tell_of_omitted(&reader, &report.written.left_out)?;
+    tell(&report, thin, config);
     note(
         config,
         format_args!(
@@ -109,10 +114,26 @@ fn tell_steps(
     output.finish()
 }
 
-/// What was done, and what was not.
-pub(super) fn tell(report: &RestoreReport, config: &Config) {
-    let left_out = &report.written.left_out;
-    let lines: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+/// The directories that supply what a thin pack left out.
+///
+/// # Errors
+/// One that is none, or that the restore itself would change while it is read.
+fn supply_of(args: &cli::Restore) -> Result<Option<Supply>, CliError> {
+    let to = args.to.canonicalize().ok();
+    for dir in &args.from {
+        let dir = dir.canonicalize().map_err(|error| at_path(dir, &error))?;
+        if to.as_ref().is_some_and(|to| dir.starts_with(to)) {
+            let text = format!("--from {} is inside --to", path_text(&dir));
+            return Err(CliError::usage(text)
+                .hint("files in --to that are right stay without it; name a place elsewhere"));
+        }
+    }
+    Ok(Some(supply::of(&args.from)?).filter(|supply| !supply.is_empty()))
+}
+
+/// What was done, and what was not; of a thin pack `thin` says that it was told.
+pub(super) fn tell(report: &RestoreReport, thin: bool, config: &Config) {
+    let lines: Vec<String> = unsaid(&report.written.left_out, thin).collect();
     name_left_out(&lines);
     warn_of_refusals(&report.written);
     if report.strangers > 0 {

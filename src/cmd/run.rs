@@ -127,7 +127,7 @@ impl Progress for Agent<'_> {
         } else {
             warn(format_args!("{text}, the newest state that is whole"));
         }
-        restore::tell(&restored.report, self.config);
+        restore::tell(&restored.report, false, self.config);
         self.metrics.restored(restored);
     }
 

@@ -12,7 +12,7 @@ mod text;
 
 use std::process::ExitCode;
 
-use diffkeeper_store::model::{Seq, TracePath, escape};
+use diffkeeper_store::model::{MissingReason, Seq, TracePath, escape};
 use diffkeeper_store::{SessionReader, Snapshot};
 
 use self::pair::Pair;
@@ -47,6 +47,8 @@ struct Told {
     damaged: u64,
     /// Contents that were not recorded.
     missing: u64,
+    /// Of those, ones that were left out on purpose.
+    omitted: u64,
     /// Entries with masked parts.
     redacted: u64,
     /// Lines that hold control bytes or are not UTF-8, and so are shown escaped.
@@ -189,7 +191,10 @@ impl Job<'_, '_> {
         for side in [&old, &new] {
             match &side.body {
                 Body::Damaged(_) => self.told.damaged += 1,
-                Body::Missing(_) => self.told.missing += 1,
+                Body::Missing(reason) => {
+                    self.told.missing += 1;
+                    self.told.omitted += u64::from(*reason == MissingReason::Omitted);
+                }
                 _ => {}
             }
         }
@@ -263,6 +268,13 @@ impl Told {
         if self.missing > 0 {
             let contents = counted(self.missing, "content");
             warn(format_args!("{contents} not recorded"));
+        }
+        if self.omitted > 0 {
+            warn(format_args!(
+                "{} of these left out by a thin pack or a size limit: `diffkeeper export --from DIR` \
+                 makes the tree before and the one after of a directory that has them",
+                self.omitted
+            ));
         }
         if self.damaged > 0 {
             let contents = counted(self.damaged, "content");

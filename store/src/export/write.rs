@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::attrs::{self, Defaults, Refusals};
 use crate::content::{Content, ContentError};
-use crate::model::{Digest, Kind, MissingReason, Node, VersionRef};
+use crate::model::{Digest, Kind, MissingReason, Node, Repr, VersionRef};
 use crate::reader::SessionReader;
 use crate::snapshot::Entry;
 use crate::supply::Supply;
@@ -131,7 +131,7 @@ fn file(maker: &Maker<'_>, place: &Place<'_>, refused: &mut Refusals) -> Result<
 }
 
 /// Where the bytes of a file come from.
-enum Source<'s> {
+pub(crate) enum Source<'s> {
     Trace(Content<'s>),
     /// A file that has the content, with its length, bytes, and its digest.
     Supply(std::fs::File, u64, Digest),
@@ -143,14 +143,17 @@ fn open<'j>(maker: &Maker<'j>, entry: &Entry, at: VersionRef) -> Result<Source<'
         Err(missing @ ContentError::Missing(MissingReason::Omitted)) => missing,
         content => return Ok(Source::Trace(content?)),
     };
-    let version = entry.state.version.as_ref().map(|(_, version)| version);
-    let known = version.and_then(|version| Some((version.length, version.digest?)));
-    if let (Some(supply), Some((length, digest))) = (maker.supply, known)
-        && let Some(file) = supply.find(&entry.path, length, &digest)
-    {
-        return Ok(Source::Supply(file, length, digest));
-    }
-    Err(missing.into())
+    let found = maker.supply.and_then(|supply| supplied(supply, entry));
+    found.ok_or_else(|| missing.into())
+}
+
+/// A file that has the content of an entry that was left out of the trace.
+pub(crate) fn supplied<'s>(supply: &Supply, entry: &Entry) -> Option<Source<'s>> {
+    let (_, version) = entry.state.version.as_ref()?;
+    let (length, digest) = (version.length, version.digest?);
+    let omitted = matches!(version.repr, Repr::Missing(MissingReason::Omitted));
+    let file = omitted.then(|| supply.find(&entry.path, length, &digest));
+    Some(Source::Supply(file??, length, digest))
 }
 
 impl Source<'_> {

@@ -44,7 +44,7 @@ impl RestorePlan<'_> {
             maker: Maker {
                 session,
                 defaults,
-                supply: None,
+                supply: options.supply,
             },
             top: &top,
             options,

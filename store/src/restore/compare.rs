@@ -117,8 +117,9 @@ fn same_content(session: &SessionReader<'_>, file: &OwnedFd, entry: &Entry) -> R
         return Ok(true);
     };
     match (&version.repr, version.digest) {
-        (Repr::Missing(_), _) => Ok(false),
+        // Also where the content was left out: the digest says what it was.
         (_, Some(digest)) => Ok(digest_of(file)? == digest),
+        (Repr::Missing(_), None) => Ok(false),
         (_, None) => same_stream(session, file, entry),
     }
 }

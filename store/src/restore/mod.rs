@@ -25,11 +25,13 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use crate::export::plan::Plan;
-use crate::export::{ExportError, LeftOut, Report, dirs};
+use crate::export::write::supplied;
+use crate::export::{ExportError, LeftOut, Report, Why, dirs};
 use crate::meter::Meter;
-use crate::model::{Seq, TracePath};
+use crate::model::{Repr, Seq, TracePath};
 use crate::reader::SessionReader;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Entry, Snapshot};
+use crate::supply::Supply;
 use found::Inode;
 pub use newest::{Fault, Newest, NewestError, newest};
 use stamps::Whole;
@@ -46,6 +48,8 @@ pub struct Options<'a> {
     /// Paths, relative to the directory, that are left alone whatever the snapshot says:
     /// what a recording leaves out is not known to be absent.
     pub spare: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    /// Where contents that were left out of the trace are taken from.
+    pub supply: Option<&'a Supply>,
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -271,15 +275,32 @@ impl<'s> RestorePlan<'s> {
         self.strangers
     }
 
-    /// What will not be restored, known beforehand.
+    /// What will not be restored, as far as it is known beforehand.
     #[must_use]
-    pub fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
+    pub fn left_out(&self, options: &Options<'_>) -> Vec<LeftOut> {
+        let units = self.tree.units.iter().zip(&self.units);
+        let files = units.flat_map(|(unit, decisions)| unit.slots().zip(decisions));
+        let made = files.filter(|(_, decision)| decision.makes());
+        let missing = made.filter_map(|(slot, _)| missing(slot.entry, options.supply));
+        self.left_out.iter().cloned().chain(missing).collect()
     }
 
     fn io(&self, path: &[u8], error: Errno) -> RestoreError {
         io(&self.to, path, error)
     }
+}
+
+/// A file that cannot be made: its content was not recorded, and nothing supplies it.
+fn missing(entry: &Entry, supply: Option<&Supply>) -> Option<LeftOut> {
+    let (_, version) = entry.state.version.as_ref()?;
+    let Repr::Missing(reason) = version.repr else {
+        return None;
+    };
+    let supplied = supply.and_then(|supply| supplied(supply, entry));
+    supplied.is_none().then(|| LeftOut {
+        path: entry.path.clone(),
+        why: Why::Missing(reason),
+    })
 }
 
 fn io(to: &Path, path: &[u8], error: Errno) -> RestoreError {
