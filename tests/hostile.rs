@@ -17,74 +17,32 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use common::{EXE, Env, Run, assert_tree_equal, clean, knob, run, run_for, until};
+use common::damage::{damage, files, kill_a_recording, recorded};
+use common::{EXE, Env, Run, assert_tree_equal, clean, knob, run, run_for};
 use diffkeeper_demo::rng::Rng;
 use diffkeeper_demo::tree::{Options, What, compare, copy};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A trace of two sessions with every kind of version, and an arena with things to protect.
-fn recorded() -> Env {
-    let env = Env::new();
-    let bytes = Rng::new(3).bytes(300_000);
-    fs::write(env.tree().join("random"), &bytes).unwrap();
-    env.sh("seq 20000 > log; mkdir -p d/e; cp random d/e/r; ln log hard; ln -s log soft");
-    env.sh(
-        "seq 20000 20500 >> log; printf patch | dd of=random conv=notrunc bs=1 seek=5000 \
-        status=none; mv d moved; rm hard; echo small > small; chmod 600 small",
-    );
-    fs::create_dir_all(env.base().join("arena/keep/dir")).unwrap();
-    fs::write(env.base().join("arena/keep/dir/file"), "untouched").unwrap();
-    env
-}
+/// Commands that print the same of the same trace, or fail.
+const SAYING: [&[&str]; 4] = [
+    &["show", "log"],
+    &["diff", "--from", "start"],
+    &["processes", "--filter", "ancestor:sh or op:write"],
+    &["summary", "--trace", "trace"],
+];
 
-/// The regular files of a state directory, with their lengths in bytes.
-fn files(state: &Path) -> Vec<(PathBuf, u64)> {
-    let tree = diffkeeper_demo::tree::read(state, &[]).unwrap();
-    let files = tree.entries.into_iter().filter(|(_, entry)| entry.size > 0);
-    files.map(|(path, entry)| (path, entry.size)).collect()
-}
-
-/// Damages one file, a longer one more likely; says how.
-fn damage(state: &Path, rng: &mut Rng) -> String {
-    let files = files(state);
-    let total = files.iter().map(|(_, size)| size).sum();
-    // Half of the choices by length, half by file: a short file that matters is not forgotten.
-    let mut drawn = rng.below(total);
-    let mut chosen = rng.pick(&files).unwrap().clone();
-    if rng.one_in(2) {
-        for (path, size) in &files {
-            if drawn < *size {
-                chosen = (path.clone(), *size);
-                break;
-            }
-            drawn -= size;
-        }
-    }
-    let (path, size) = chosen;
-    let mut bytes = fs::read(state.join(&path)).unwrap();
-    let at = rng.below(size) as usize;
-    let how = match rng.below(4) {
-        0 => {
-            bytes.truncate(at);
-            "cut at"
-        }
-        1 => {
-            let end = (at + 4096).min(bytes.len());
-            bytes[at..end].fill(0);
-            "zeroed a page at"
-        }
-        _ => {
-            bytes[at] ^= 1 << rng.below(8);
-            "flipped a bit at"
-        }
-    };
-    fs::write(state.join(&path), bytes).unwrap();
-    format!("{} {how} {at} of {size}", path.display())
-}
+/// Commands that are judged by what they leave, or by themselves.
+const DOING: [&[&str]; 6] = [
+    &["verify"],
+    &["sessions", "--json"],
+    &["timeline", "--json"],
+    &["export", "--out", "out"],
+    &["restore", "--to", "out"],
+    &["pack", "-o", "out"],
+];
 
 /// What an undamaged trace says: nothing else may be handed out as right.
 struct Truth {
@@ -92,9 +50,8 @@ struct Truth {
     state: PathBuf,
     /// Each session's events, one JSON object a line.
     events: BTreeMap<u64, Vec<String>>,
-    /// `show log`, `diff --from start` and `sessions --json`.
-    show: Vec<u8>,
-    diff: Vec<u8>,
+    /// What each of [`SAYING`] prints.
+    said: BTreeMap<&'static str, Vec<u8>>,
     sessions: Vec<String>,
     /// The tree at the end.
     tree: PathBuf,
@@ -162,8 +119,7 @@ impl Truth {
         Self {
             state: state.to_owned(),
             events: events.collect(),
-            show: ask(&["show", "log"]).stdout,
-            diff: ask(&["diff", "--from", "start"]).stdout,
+            said: SAYING.map(|args| (args[0], ask(args).stdout)).into(),
             sessions,
             tree,
         }
@@ -183,17 +139,16 @@ impl Truth {
             "sessions" if done.err().is_empty() => {
                 assert!(!all || lines(done) == self.sessions, "{how}: {done}");
             }
-            "show" => assert!(
-                self.show.starts_with(&done.stdout) && (!all || done.stdout == self.show),
-                "{how}: {done}"
-            ),
-            "diff" => assert!(!all || done.stdout == self.diff, "{how}: {done}"),
-            "export" if all => {
+            "show" => assert!(self.said["show"].starts_with(&done.stdout), "{how}: {done}"),
+            "export" | "restore" if all => {
                 let found = compare(&self.tree, &out, &Options::default());
                 assert!(found.is_empty(), "{how}: {done}, yet {found:?}");
             }
-            "export" if out.exists() => self.check_files(&out, how),
+            "export" | "restore" if out.exists() => self.check_files(&out, how),
             _ => {}
+        }
+        if let Some(said) = self.said.get(args[0]).filter(|_| all) {
+            assert!(done.stdout == *said, "{how}: {done}");
         }
     }
 
@@ -212,18 +167,10 @@ impl Truth {
 
 /// Every reading command over a damaged copy.
 fn all_commands_end_well(env: &Env, state: &Path, how: &str, truth: &Truth) {
-    let out = env.base().join("arena/out");
-    let _: std::io::Result<()> = fs::remove_dir_all(&out);
     let arena = env.base().join("arena-before");
-    for args in [
-        &["verify"][..],
-        &["sessions", "--json"],
-        &["timeline", "--json"],
-        &["show", "log"],
-        &["diff", "--from", "start"],
-        &["export", "--out", "out"],
-        &["processes", "--filter", "ancestor:sh or op:write"],
-    ] {
+    for args in SAYING.iter().chain(&DOING).copied() {
+        let out = env.base().join("arena/out");
+        let _ = fs::remove_dir_all(&out).or_else(|_| fs::remove_file(&out));
         // A copy for each command: opening a store may mend it, and each is to meet the damage.
         let fresh = env.base().join("fresh");
         if state.is_dir() {
@@ -359,46 +306,6 @@ fn damaged_at_random(killed: bool, seed: u64) {
         fs::remove_dir_all(&state).unwrap();
     }
     eprintln!("{readable} of {rounds} traces were whole or could be repaired to be");
-}
-
-/// A third session, whose recorder dies with all of it in the journal.
-fn kill_a_recording(env: &Env) {
-    let mut command = env.recording();
-    command.args(["sh", "-c"]);
-    command
-        .arg("for i in $(seq 40); do echo $i >>log; echo $i >n-$i; done; touch ../ready; sleep 60");
-    let mut recorder = command.stdin(Stdio::null()).spawn().unwrap();
-    until("the command has written", || {
-        env.base().join("ready").exists()
-    });
-    std::thread::sleep(Duration::from_millis(700));
-    let child = children(recorder.id());
-    recorder.kill().unwrap();
-    recorder.wait().unwrap();
-    // The hole that a journal ends with would only make every copy slow.
-    let path = env.state().join("db/0.jnl");
-    let bytes = fs::read(&path).unwrap();
-    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    let journal = fs::File::options().write(true).open(&path).unwrap();
-    journal
-        .set_len((bytes.len() - zeros + 8192) as u64)
-        .unwrap();
-    fs::remove_file(env.state().join("reserve")).unwrap();
-    for pid in child {
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-}
-
-fn children(pid: u32) -> Vec<i32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let of_task = |task: std::io::Result<fs::DirEntry>| {
-        fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default()
-    };
-    let all: String = tasks.map(of_task).collect();
-    all.split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
 }
 
 #[test]

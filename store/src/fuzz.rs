@@ -77,6 +77,14 @@ pub fn patch(bytes: &[u8]) {
     }
 }
 
+/// A packed trace: a whole file after a 0, else the blocks of one, whose sums are made right.
+///
+/// # Panics
+/// If what is read has no order or no end.
+pub fn pack(bytes: &[u8]) {
+    crate::pack::fuzz::run(bytes);
+}
+
 /// Sound inputs of a target, from which others are made.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -87,6 +95,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             .map(|repr| encode_version(&version_of(repr)))
             .collect(),
         "patch" => patches(),
+        "pack" => crate::pack::fuzz::seeds(),
         _ => vec![
             vec![0; 64],
             block_of(3),

@@ -1,6 +1,7 @@
 //! A hermetic place to run the binary in: a tree to watch, a state directory, limits on time.
 #![allow(dead_code, unused_imports, reason = "no test file uses all of it")]
 
+pub(crate) mod damage;
 pub(crate) mod family;
 mod run;
 

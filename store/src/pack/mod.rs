@@ -7,6 +7,7 @@
 
 mod block;
 mod create;
+pub(crate) mod fuzz;
 mod inspect;
 mod read;
 mod scan;

@@ -1,5 +1,7 @@
 //! One session cut to what is whole.
 
+use std::collections::HashMap;
+
 use super::Cut;
 use crate::db::{Batch, Db, DbError, Space};
 use crate::density::Density;
@@ -11,7 +13,8 @@ use crate::error::StoreError;
 use crate::key::{self, SessionPart};
 use crate::marks::Mark;
 use crate::model::{
-    Base, Counts, Digest, Event, FileId, GapReason, Op, Progress, Seq, SessionId, Timestamp,
+    Base, Counts, Digest, Event, FileId, GapReason, Op, ProcessId, Progress, Seq, SessionId,
+    Timestamp,
 };
 use crate::pending::FULL_BATCH;
 use crate::states;
@@ -24,6 +27,8 @@ struct Whole {
     density: Density,
     /// Events of the block that was cut in the middle.
     partial: Vec<Event>,
+    /// Processes that events name, and whether they are there.
+    processes: HashMap<ProcessId, bool>,
 }
 
 /// Cuts a session, or removes what is left of it where its own record is lost. `None` if it had
@@ -55,11 +60,13 @@ pub(super) fn cut(
         (None, Some(stored)) => stored.baseline_done && has_top,
         (None, None) => false,
     };
-    let whole = follow(db, session, baseline_done, base)?;
+    let mut whole = follow(db, session, baseline_done, base)?;
     if stored.as_ref() == Some(&whole.progress)
         && mark.is_none_or(|mark| !mark.exceeds(stored.as_ref(), is_sealed(db, session)))
+        && !whole.lacks_processes()
     {
-        return Ok(None);
+        // It can be made of the events, so nothing is lost with it.
+        return renew_histogram(db, session, &mut whole).map(|()| None);
     }
     let kept = whole.progress.last_seq;
     remove_after(db, session, kept)?;
@@ -156,6 +163,7 @@ fn follow(
         },
         density: Density::default(),
         partial: Vec::new(),
+        processes: HashMap::new(),
     };
     let mut held = Held::default();
     for record in db.prefix(Space::Event, &session.0.to_be_bytes()) {
@@ -167,7 +175,10 @@ fn follow(
         };
         let complete = events.iter().map_while(|event| {
             let next = event.seq == whole.progress.last_seq.next();
-            (next && has_states(db, session, event, &mut held)).then(|| whole.add(event))
+            (next && has_states(db, session, event, &mut held)).then(|| {
+                whole.add(event);
+                whole.look_for_process(db, session, event);
+            })
         });
         let complete = complete.count();
         if complete < events.len() {
@@ -185,6 +196,19 @@ impl Whole {
         self.progress.last_time = event.time;
         self.progress.counts.add(event.op.kind(), 1);
         self.density.add(event.time, event.op.kind());
+    }
+
+    fn look_for_process(&mut self, db: &Db, session: SessionId, event: &Event) {
+        if let Some(id) = event.process {
+            let key = || key::process(session, id);
+            let is_there = || db.contains(Space::Process, &key()).unwrap_or(false);
+            self.processes.entry(id).or_insert_with(is_there);
+        }
+    }
+
+    /// Whether it is not known who some events are of.
+    fn lacks_processes(&self) -> bool {
+        self.processes.values().any(|is_there| !is_there)
     }
 }
 
@@ -284,6 +308,14 @@ fn keep_part(db: &Db, key: &[u8], kept: Seq, writing: &mut Writing<'_>) -> Resul
             .put(Space::Version, key, encode_version(&version));
     }
     Ok(())
+}
+
+fn renew_histogram(db: &Db, session: SessionId, whole: &mut Whole) -> Result<(), StoreError> {
+    let mut batch = db.batch();
+    whole.density.remove_others(db, session, &mut batch)?;
+    let last = whole.progress.last_time;
+    whole.density.flush(session, last, &mut batch);
+    Ok(batch.commit()?)
 }
 
 /// What is left, with the gap that says so.

@@ -1,11 +1,13 @@
 //! The event log: without holes, as long as its session says, under its running hash.
 
+use std::collections::HashSet;
+
 use super::{Check, FindingKind, names::Replay};
 use crate::db::Space;
 use crate::encode::{Malformed, decode_block};
 use crate::error::StoreError;
 use crate::key;
-use crate::model::{Counts, Digest, Event, FileId, OpKind, Seq, Timestamp};
+use crate::model::{Counts, Digest, Event, FileId, OpKind, ProcessId, Seq, Timestamp};
 use crate::states;
 use crate::versions::Held;
 use crate::writer::extend_chain;
@@ -19,6 +21,8 @@ struct Log {
     /// Whether every block so far was there and readable.
     whole: bool,
     held: Held,
+    /// Processes that were looked for.
+    processes: HashSet<ProcessId>,
 }
 
 /// Reads all events, replays their names, and compares what they sum up to.
@@ -30,6 +34,7 @@ pub(super) fn check(check: &mut Check<'_>, replay: &mut Replay) {
         chain: check.session.start_chain(),
         whole: true,
         held: Held::default(),
+        processes: HashSet::new(),
     };
     for record in check.records(Space::Event) {
         let block = record.and_then(|(key, value)| {
@@ -75,10 +80,25 @@ impl Log {
             self.last_time = event.time;
             self.counts.add(event.op.kind(), 1);
             replay.apply(check, event);
-            if let Err(error) = state_of(check, &mut self.held, event) {
+            let states = state_of(check, &mut self.held, event);
+            if let Err(error) = states.and_then(|()| self.process(check, event)) {
                 check.found(FindingKind::Event, Some(event.seq), error);
             }
         }
+    }
+
+    /// Who did it is told once for every process.
+    fn process(&mut self, check: &mut Check<'_>, event: &Event) -> Result<(), StoreError> {
+        let Some(id) = event.process.filter(|id| !self.processes.contains(id)) else {
+            return Ok(());
+        };
+        self.processes.insert(id);
+        let key = key::process(check.session.id(), id);
+        if !check.session.store.db.contains(Space::Process, &key)? {
+            let text = "an event of a process that is not recorded";
+            check.found(FindingKind::Process, Some(event.seq), text);
+        }
+        Ok(())
     }
 
     fn compare(&mut self, check: &mut Check<'_>) {

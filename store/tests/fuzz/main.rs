@@ -101,6 +101,11 @@ fn patches() {
 }
 
 #[test]
+fn packs() {
+    run("pack", fuzz::pack);
+}
+
+#[test]
 fn operations_against_a_model() {
     corpus("operations")
         .iter()
