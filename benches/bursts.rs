@@ -10,6 +10,7 @@
     reason = "benchmarks"
 )]
 
+mod captured;
 #[path = "../tests/common/mod.rs"]
 mod common;
 mod side;
@@ -21,34 +22,14 @@ use std::process::ExitCode;
 use common::{Env, knob};
 use diffkeeper_demo::rng::Rng;
 use diffkeeper_store::model::{
-    Backend, ExitStatus, FileId, Kind, Node, NodeIdent, Op, Place, Provenance, Seal, Seq, Session,
-    Timestamp, UnixTime, VersionRef,
+    FileId, Kind, Node, NodeIdent, Op, Place, Provenance, Seq, Timestamp, UnixTime, VersionRef,
 };
 use diffkeeper_store::policy::Load;
-use diffkeeper_store::{Change, NewContent, Record, Seen, SessionWriter, Store};
+use diffkeeper_store::{Change, Seen, SessionWriter, Store};
 
 const LEN: usize = 100;
 /// Bytes that the writes are taken from, one after the other.
 const POOL: usize = 8 << 20;
-
-fn session(store: &Store) -> Session {
-    Session {
-        id: store.next_session().unwrap(),
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
-}
 
 /// Where a write goes.
 struct Target {
@@ -143,21 +124,9 @@ fn tree(writer: &mut SessionWriter<'_>, files: u64) {
     writer.baseline_done().unwrap();
 }
 
-fn put(writer: &mut SessionWriter<'_>, (file, time): (FileId, u64), op: Op, content: NewContent) {
-    let changes = vec![Change::Content { file, content }];
-    let record = Record {
-        time: Timestamp(time),
-        process: None,
-        file: Some(file),
-        op,
-        changes,
-    };
-    writer.append(record).unwrap();
-}
-
 /// Records; gives the seconds that it took until everything was committed.
 fn ingest(store: &Store, (files, events): (u64, u64), plan: &Plan, pool: &[u8]) -> f64 {
-    let mut writer = store.begin(&session(store)).unwrap();
+    let mut writer = captured::begin(store);
     tree(&mut writer, files);
     let mut rng = Rng::new(3);
     let took = side::seconds(|| {
@@ -165,21 +134,15 @@ fn ingest(store: &Store, (files, events): (u64, u64), plan: &Plan, pool: &[u8]) 
             let Target { file, offset, size } = plan(number, &mut rng);
             let bytes = bytes(pool, number);
             let write = (offset, bytes, size);
-            let captured = writer.capture(file, seen(number), write).unwrap();
+            let content = writer.capture(file, seen(number), write).unwrap();
             let len = LEN as u64;
             let op = Op::Write { offset, len, size };
-            put(&mut writer, (file, number * 1000), op, captured.unwrap());
+            let at = (file, Timestamp(number * 1000));
+            captured::put(&mut writer, at, op, content.unwrap());
         }
         writer.commit().unwrap();
     });
-    let seal = Seal {
-        end: Timestamp(events * 1000),
-        end_wall: UnixTime::default(),
-        status: ExitStatus::Code(0),
-        root: writer.progress().chain,
-        faults: Vec::new(),
-    };
-    writer.seal(seal).unwrap();
+    captured::seal(writer, Timestamp(events * 1000));
     took
 }
 

@@ -214,7 +214,7 @@ fn stepped(env: &Env, mut command: Command, made: &Path, count: usize) -> (f64, 
     command.arg(std::env::current_exe().unwrap()).arg("--steps");
     command.arg(made).arg(env.base()).arg(count.to_string());
     command.current_dir(env.tree()).stderr(Stdio::null());
-    let (processor, success) = side::processor_seconds(&mut command.spawn().unwrap());
+    let (processor, success) = side::processor_until_end(&mut command.spawn().unwrap());
     assert!(success, "the steps fail");
     (processor, side::clocked_seconds(&env.base().join("took")))
 }

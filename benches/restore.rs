@@ -99,18 +99,6 @@ fn small() {
     println!("{:<44} {theirs:>8.1} ms", "the same by cp -a");
 }
 
-/// Seconds of processor time that a process has used.
-fn processor_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<f64>().unwrap())
-        .sum();
-    ticks / rustix::param::clock_ticks_per_second() as f64
-}
-
 /// Resident memory of a process, MB, as the kernel counts it page by page.
 fn resident(pid: u32) -> f64 {
     let kib = side::kib(&format!("/proc/{pid}/smaps_rollup"), "Rss:");
@@ -132,9 +120,9 @@ fn idle() {
     command.args(["--", "sleep", "70"]).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     sleep(Duration::from_secs(5));
-    let before = processor_seconds(child.id());
+    let before = side::processor_seconds(child.id()).unwrap();
     sleep(Duration::from_secs(60));
-    let used = processor_seconds(child.id()) - before;
+    let used = side::processor_seconds(child.id()).unwrap() - before;
     side::at_most_line("processor while idle, 60 s", used / 60.0 * 100.0, "%", 0.2);
     let resident = resident(child.id());
     side::at_most_line("memory while idle, 1,000 files", resident, "MB", 40.0);

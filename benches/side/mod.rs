@@ -96,25 +96,25 @@ pub(crate) fn at_most_line(name: &str, figure: f64, unit: &str, bound: f64) {
 
 /// The seconds of processor time that a process took until it ended, its children's left out;
 /// whether it succeeded.
-pub(crate) fn processor_seconds(child: &mut Child) -> (f64, bool) {
-    let stat = format!("/proc/{}/stat", child.id());
-    let mut ticks = 0;
+pub(crate) fn processor_until_end(child: &mut Child) -> (f64, bool) {
+    let mut seconds = 0.0;
     loop {
         if let Some(status) = child.try_wait().expect("a child") {
-            return (ticks as f64 / 100.0, status.success());
+            return (seconds, status.success());
         }
-        ticks = own_ticks(&stat).unwrap_or(0).max(ticks);
+        seconds = processor_seconds(child.id()).unwrap_or(0.0).max(seconds);
         sleep(Duration::from_millis(2));
     }
 }
 
-/// User and system time in ticks, of which there are 100 a second.
-fn own_ticks(stat: &str) -> Option<u64> {
-    let text = fs::read_to_string(stat).ok()?;
+/// Seconds of processor time that a process has used.
+pub(crate) fn processor_seconds(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program stands in brackets and may hold anything.
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(next()? + next()?)
+    let ticks = next()? + next()?;
+    Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// The greatest resident set in MiB that a process reached, from its own high-water mark; the

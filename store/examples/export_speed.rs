@@ -21,23 +21,11 @@ const LEN: u64 = 8 << 10;
 
 fn session(id: SessionId) -> Session {
     Session {
-        id,
-        argv: Vec::new(),
-        cwd: Vec::new(),
         roots: vec![Root {
             path: b"/w".to_vec(),
             label: Vec::new(),
         }],
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
+        ..Session::new(id, Backend::Scripted)
     }
 }
 

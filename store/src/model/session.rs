@@ -58,6 +58,29 @@ pub struct Session {
     pub start_wall: UnixTime,
 }
 
+impl Session {
+    /// A session of which nothing else is known.
+    #[must_use]
+    pub fn new(id: SessionId, backend: Backend) -> Self {
+        Self {
+            id,
+            argv: Vec::new(),
+            cwd: Vec::new(),
+            roots: Vec::new(),
+            excludes: Vec::new(),
+            host: Vec::new(),
+            kernel: Vec::new(),
+            boot_id: Vec::new(),
+            uid: 0,
+            backend,
+            backend_reason: Vec::new(),
+            recorder: Vec::new(),
+            start_monotonic: 0,
+            start_wall: UnixTime::default(),
+        }
+    }
+}
+
 /// Events per kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts([u64; OpKind::ALL.len()]);

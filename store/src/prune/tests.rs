@@ -16,22 +16,7 @@ use crate::{Change, Record, Seen, SessionWriter, Store, StoreError};
 const EVENTS: u64 = 400;
 
 fn session(id: SessionId) -> Session {
-    Session {
-        id,
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
+    Session::new(id, Backend::Scripted)
 }
 
 fn node(kind: Kind, links: Vec<Place>) -> Node {

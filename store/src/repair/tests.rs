@@ -15,22 +15,7 @@ use crate::{Change, DbError, Record, Store, StoreError};
 const ID: SessionId = SessionId(1);
 
 fn session(id: SessionId) -> Session {
-    Session {
-        id,
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
+    Session::new(id, Backend::Scripted)
 }
 
 fn dir(links: Vec<Place>) -> Node {

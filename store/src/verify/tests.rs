@@ -16,22 +16,7 @@ use crate::{Change, Record, Store};
 const ID: SessionId = SessionId(1);
 
 fn session() -> Session {
-    Session {
-        id: ID,
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
+    Session::new(ID, Backend::Scripted)
 }
 
 /// Three blocks of markers.

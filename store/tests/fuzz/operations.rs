@@ -256,22 +256,7 @@ fn node(kind: Kind, links: Vec<Place>) -> Node {
 }
 
 fn session(store: &Store) -> Session {
-    Session {
-        id: store.next_session().expect("a number"),
-        argv: Vec::new(),
-        cwd: Vec::new(),
-        roots: Vec::new(),
-        excludes: Vec::new(),
-        host: Vec::new(),
-        kernel: Vec::new(),
-        boot_id: Vec::new(),
-        uid: 0,
-        backend: Backend::Scripted,
-        backend_reason: Vec::new(),
-        recorder: Vec::new(),
-        start_monotonic: 0,
-        start_wall: UnixTime::default(),
-    }
+    Session::new(store.next_session().expect("a number"), Backend::Scripted)
 }
 
 fn seal() -> Seal {
