@@ -67,6 +67,18 @@ pub struct Version {
 }
 
 impl Version {
+    /// The blobs that its record names; of chunks, their lists.
+    pub(crate) fn blobs(&self) -> Vec<Digest> {
+        match &self.repr {
+            Repr::Keyframe(_) if self.length == 0 => Vec::new(),
+            Repr::Keyframe(digest) => vec![*digest],
+            Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.blobs(),
+            Repr::Burst(burst) => burst.data().blobs(),
+            Repr::Chunks(lists) => lists.clone(),
+            Repr::Slice { .. } | Repr::Missing(_) => Vec::new(),
+        }
+    }
+
     /// The last of the versions in the record of this one that is at most `at`, where the
     /// record stands at `seq`; `None` if all are later.
     #[must_use]
@@ -185,7 +197,7 @@ impl Data {
     }
 
     /// The blobs that hold them, if they are not in place.
-    pub(crate) fn blobs(&self) -> Vec<Digest> {
+    fn blobs(&self) -> Vec<Digest> {
         match self {
             Self::Inline(_) => Vec::new(),
             Self::Blobs(blobs) => blobs.iter().map(|(digest, _)| *digest).collect(),

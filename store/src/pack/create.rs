@@ -271,25 +271,19 @@ impl<W: std::io::Write> Packing<'_, W> {
     }
 }
 
-/// The blobs that a version names.
+/// The blobs that a version needs.
 fn needs(lookup: &SessionLookup<'_>, version: &Version) -> Vec<Digest> {
-    match &version.repr {
-        Repr::Keyframe(digest) if version.length > 0 => vec![*digest],
-        Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.blobs(),
-        Repr::Burst(burst) => burst.data().blobs(),
-        Repr::Chunks(lists) => {
-            let mut all = lists.clone();
-            for list in lists {
-                let chunks = lookup
-                    .blob(list)
-                    .ok()
-                    .and_then(|list| decode_manifest(&list).ok());
-                all.extend(chunks.into_iter().flatten().map(|(digest, _)| digest));
-            }
-            all
+    let mut all = version.blobs();
+    if let Repr::Chunks(lists) = &version.repr {
+        for list in lists {
+            let chunks = lookup
+                .blob(list)
+                .ok()
+                .and_then(|list| decode_manifest(&list).ok());
+            all.extend(chunks.into_iter().flatten().map(|(digest, _)| digest));
         }
-        _ => Vec::new(),
     }
+    all
 }
 
 /// Refuses to replace what is no pack.

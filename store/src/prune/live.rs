@@ -9,7 +9,7 @@ use crate::encode::{decode_manifest, decode_version};
 use crate::error::StoreError;
 use crate::key;
 use crate::meter::Meter;
-use crate::model::{Digest, Repr, Version};
+use crate::model::{Digest, Repr};
 use crate::reader::SessionReader;
 
 /// Adds every blob that is needed to rebuild what stays of a session.
@@ -28,7 +28,7 @@ pub(super) fn mark(
         }
         key::file_at_parts(&key)?;
         let version = decode_version(&value)?;
-        live.extend(named(&version));
+        live.extend(version.blobs());
         if let Repr::Chunks(lists) = &version.repr {
             for list in lists {
                 let pieces = decode_manifest(&blob::read(db, list)?)?;
@@ -37,16 +37,4 @@ pub(super) fn mark(
         }
     }
     Ok(())
-}
-
-/// The blobs in a version's own record.
-fn named(version: &Version) -> Vec<Digest> {
-    match &version.repr {
-        Repr::Keyframe(digest) => vec![*digest],
-        Repr::Extent { data, .. } => data.blobs(),
-        Repr::Burst(burst) => burst.data().blobs(),
-        Repr::Patch { payload, .. } => payload.blobs(),
-        Repr::Chunks(lists) => lists.clone(),
-        Repr::Slice { .. } | Repr::Missing(_) => Vec::new(),
-    }
 }

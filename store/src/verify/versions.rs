@@ -130,19 +130,16 @@ impl Rebuild<'_> {
 
     /// What a version that has no digest of its own refers to.
     fn check_parts(&self, at: VersionRef, version: &Version) -> Result<(), ContentError> {
-        let blobs: Vec<Digest> = match &version.repr {
-            Repr::Keyframe(_) if version.length == 0 => Vec::new(),
-            Repr::Keyframe(digest) => vec![*digest],
+        match &version.repr {
             Repr::Chunks(lists) => return self.check_chunks(lists),
-            Repr::Extent { data, .. } | Repr::Patch { payload: data, .. } => data.blobs(),
             Repr::Slice { settled, .. } => {
                 let seq: Seq = *settled;
                 return self.stands(VersionRef { seq, ..at });
             }
-            Repr::Burst(burst) => burst.data().blobs(),
-            Repr::Missing(_) => Vec::new(),
-        };
-        blobs
+            _ => {}
+        }
+        version
+            .blobs()
             .iter()
             .try_for_each(|digest| self.lookup.blob(digest).map(drop))
     }
