@@ -103,8 +103,6 @@ INLINE void exit_copy(struct call *call, struct pt_regs *regs, s64 ret)
 	bool from_second = regs->orig_ax == NR_SENDFILE;
 	u64 at = from_second ? regs->dx : regs->si, offset = POSITION;
 
-	if (regs->orig_ax == NR_PWRITEV || regs->orig_ax == NR_PWRITEV2)
-		return;
 	if (at && !bpf_probe_read_user(&offset, sizeof(offset), (void *)at))
 		offset -= ret;
 	first_read(call, from_second ? regs->si : regs->di, offset, ret);
@@ -400,9 +398,9 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	if (class == C_WRITE || class == C_WRITEV)
 		exit_output(regs, ret);
 	call = call_under_way(task);
-	if (class == C_FILL && reads)
+	if (class == C_COPY && reads)
 		exit_copy(call, regs, ret);
-	if (class >= C_WRITE && class <= C_FILL)
+	if (class >= C_WRITE && class <= C_COPY)
 		exit_write(call, regs, ret);
 	else if (class == C_READ)
 		exit_read(call, regs, ret);

@@ -56,7 +56,7 @@ struct {
 	} while (0)
 
 u64 woken = 0;
-u64 submitted = 0;
+u64 submitted = 0; /* when the last record was made that is not about processes, ns */
 
 /* What must be read again because a record had no room. */
 struct dirty_key {

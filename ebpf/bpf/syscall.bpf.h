@@ -9,6 +9,7 @@ enum class {
 	C_PWRITE, /* fd, buffer, length, offset */
 	C_WRITEV, /* fd, vectors, their number */
 	C_FILL,   /* any other that writes to the descriptor at .dir */
+	C_COPY,   /* one that does so from another descriptor, in the kernel */
 	C_BATCH,  /* many operations at once */
 	C_READ,
 	C_OPEN,
@@ -49,11 +50,9 @@ struct shape {
 #define NR_OPENAT 257
 #define NR_OPENAT2 437
 #define NR_PREADV 295
-#define NR_PWRITEV 296
 #define NR_RENAMEAT2 316
 #define NR_COPY_FILE_RANGE 326
 #define NR_PREADV2 327
-#define NR_PWRITEV2 328
 
 const volatile struct shape shapes[SYSCALLS] = {
 	[0] = { C_READ, 0, NO }, /* read */
@@ -66,9 +65,9 @@ const volatile struct shape shapes[SYSCALLS] = {
 	[20] = { C_WRITEV, 0, NO }, /* writev */
 	[296] = { C_FILL, 0, NO }, /* pwritev */
 	[328] = { C_FILL, 0, NO }, /* pwritev2 */
-	[40] = { C_FILL, 0, NO }, /* sendfile */
-	[275] = { C_FILL, 2, NO }, /* splice */
-	[326] = { C_FILL, 2, NO }, /* copy_file_range */
+	[40] = { C_COPY, 0, NO }, /* sendfile */
+	[275] = { C_COPY, 2, NO }, /* splice */
+	[326] = { C_COPY, 2, NO }, /* copy_file_range */
 	[209] = { C_BATCH, NO, NO }, /* io_submit */
 	[426] = { C_BATCH, NO, NO }, /* io_uring_enter */
 	[2] = { C_OPEN, NO, 0 }, /* open */
