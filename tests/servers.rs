@@ -476,6 +476,15 @@ impl Postgres {
     }
 }
 
+/// A failure is told with what the recorder and the server said.
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", log(&self.env));
+        }
+    }
+}
+
 /// Transactions of each client that pgbench saw acknowledged before a moment.
 fn acknowledged(dir: &Path, before: Duration) -> HashMap<u64, u64> {
     let mut counts = HashMap::new();

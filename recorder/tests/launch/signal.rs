@@ -7,12 +7,21 @@ use rustix::process::{Signal, kill_process};
 use crate::bench::{Bench, until_state};
 
 /// Announces itself, prints each signal it gets, and ends when its stdin does.
-const LISTEN: &str = "import os,signal,sys
-def show(number, frame): os.write(1, b'got %d\\n' % number)
-for name in sys.argv[1:]: signal.signal(getattr(signal, name), show)
+///
+/// Signals come through a pipe: a handler in Python runs between two instructions, so a signal
+/// that comes just before a `read` would not be seen until that returns.
+const LISTEN: &str = "import os,select,signal,sys
+told,tell = os.pipe()
+os.set_blocking(tell, False)
+signal.set_wakeup_fd(tell)
+for name in sys.argv[1:]: signal.signal(getattr(signal, name), lambda number, frame: None)
 os.write(1, b'ready\\n')
-while os.read(0, 1): pass
-os._exit(5)";
+while True:
+    for source in select.select([told, 0], [], [])[0]:
+        come = os.read(source, 64)
+        if source == told:
+            for number in come: os.write(1, b'got %d\\n' % number)
+        elif not come: os._exit(5)";
 
 const NAMES: [(&str, Signal); 6] = [
     ("SIGINT", Signal::INT),
