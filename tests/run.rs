@@ -80,6 +80,39 @@ fn a_directory_that_was_lost_is_there_again() {
     run(&mut env.command("verify")).expect(0);
 }
 
+/// The nice(2) of the recorder's thread that stores and of the command, in that order, as the
+/// command sees them.
+fn niceness(env: &Env, mut recorder: Command) -> (i32, i32) {
+    let out = env.base().join("threads");
+    // A thread that waits for work has come as far as to see to its priority.
+    let script = format!(
+        "until grep -q '(pipeline) S' '{out}'; do \
+         cat /proc/$PPID/task/*/stat /proc/$$/stat >'{out}' || :; done",
+        out = out.display()
+    );
+    run(recorder.args(["--", "sh", "-c", &script])).expect(0);
+    let threads = fs::read_to_string(out).unwrap();
+    let of = |name: &str| {
+        let mut found = threads.lines().filter(|line| line.contains(name));
+        let after = found.next().unwrap().rsplit(')').next().unwrap();
+        after.split_whitespace().nth(16).unwrap().parse().unwrap()
+    };
+    (of("(pipeline)"), of("(sh)"))
+}
+
+/// What `record` holds of a busy machine may come late; what an agent holds is to be had.
+#[test]
+fn an_agent_gets_as_much_of_a_processor_as_its_command() {
+    let env = Env::new();
+    let (agents, command) = niceness(&env, agent(&env));
+    assert_eq!(agents, command);
+    let env = Env::new();
+    let mut record = env.command("record");
+    record.arg("--watch").arg(env.tree());
+    let (recorders, command) = niceness(&env, record);
+    assert!(recorders > command, "{recorders} {command}");
+}
+
 #[test]
 fn a_restart_stores_nothing_twice() {
     let env = Env::new();

@@ -429,7 +429,7 @@ impl Postgres {
     fn start(&self) -> Child {
         let server = self.bin.join("postgres");
         let data = self.data();
-        let server = start(
+        let mut server = start(
             &self.env,
             "tracepoint",
             &[
@@ -454,6 +454,8 @@ impl Postgres {
             ],
         );
         until("postgres answers", || {
+            let ended = server.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended by itself: {ended:?}");
             run(self.client("psql").args(["-c", "select 1", "postgres"])).code() == Some(0)
         });
         server

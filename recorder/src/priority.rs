@@ -1,10 +1,30 @@
 //! Priority: the command comes first. The recorder's threads never push it off its processor
 //! when they have something to do, and those that read, compress and store get a smaller share
-//! beside, so that on a busy machine it is the trace that lags and not the command.
+//! beside, so that on a busy machine it is the trace that lags and not the command. An agent's
+//! promise is how old the last state in its store may be: it takes its full share.
 
 /// How much lower, in steps of nice(2): a tenth of the command's share when both want the
 /// same processor.
 const STEPS: i32 = 10;
+
+/// What gives way where a processor is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivesWay {
+    /// The trace lags behind the command.
+    Trace,
+    /// Nobody does: the threads that store get as much as the command's.
+    Nobody,
+}
+
+impl GivesWay {
+    /// Has the calling thread, and those it starts, give way or not.
+    pub(crate) fn settle_this_thread(self) {
+        match self {
+            Self::Trace => lower_this_thread(),
+            Self::Nobody => defer_this_thread(),
+        }
+    }
+}
 
 /// Lowers the calling thread; the threads it starts inherit that.
 pub(crate) fn lower_this_thread() {

@@ -1,7 +1,7 @@
 //! `record`: one session from the baseline to the seal, around one command.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -17,7 +17,7 @@ use crate::keep::Keep;
 use crate::launch::{self, Caller, Command, HeldBack, LaunchError, OutputMode, Prepared, Running};
 use crate::live;
 use crate::pipeline::Control;
-use crate::priority::lower_this_thread;
+use crate::priority::GivesWay;
 use crate::recording::Recording;
 use crate::redact::{RedactError, Redaction, Redactor, Rules, Words};
 use crate::run::{Channels, Run, finish, seal};
@@ -53,6 +53,16 @@ pub struct Options {
     /// Whether, and how, the directory is first brought back to its newest exact state.
     /// There must be one directory then, and all of it must be readable.
     pub bring_back: Option<BringBack>,
+}
+
+impl Options {
+    /// An agent that brings states back is to have them.
+    fn gives_way(&self) -> GivesWay {
+        match self.bring_back {
+            Some(_) => GivesWay::Nobody,
+            None => GivesWay::Trace,
+        }
+    }
 }
 
 /// How a recording went.
@@ -124,7 +134,7 @@ pub fn record(options: &Options, progress: &dyn Progress) -> Result<Outcome, Rec
     let scope = Arc::new(scope);
     let redaction = redaction(options, caller.as_ref())?;
     tier::check(options.backend)?;
-    let store = open_store(&options.state_dir, options.durability)?;
+    let store = open_store(options)?;
     if let Some(how) = options.bring_back {
         bring_back(&store, &scope, how, progress)?;
     }
@@ -233,6 +243,7 @@ fn with_store(
     process.uid = uid.unwrap_or(process.uid);
     let run = Run {
         keep: options.keep,
+        gives_way: options.gives_way(),
         source,
         progress,
         wait: &mut || wait(&mut running),
@@ -253,13 +264,13 @@ fn redaction(options: &Options, caller: Option<&Caller>) -> Result<Option<Redact
     Ok(Some(Redaction::new(redactor)))
 }
 
-/// Opens the store on a thread of low priority, which the store's own threads inherit.
-fn open_store(path: &Path, durability: Durability) -> Result<Store, StoreError> {
+/// Opens the store on a thread whose priority the store's own threads inherit.
+fn open_store(options: &Options) -> Result<Store, StoreError> {
     std::thread::scope(|scope| {
         let open = || {
-            lower_this_thread();
-            let mut store = Store::create(path, "record")?;
-            store.set_durability(durability)?;
+            options.gives_way().settle_this_thread();
+            let mut store = Store::create(&options.state_dir, "record")?;
+            store.set_durability(options.durability)?;
             Ok(store)
         };
         match scope.spawn(open).join() {

@@ -15,7 +15,7 @@ use crate::host;
 use crate::keep::Keep;
 use crate::observation::{Observation, monotonic};
 use crate::pipeline::{COMMAND, Control, Inputs, Pipeline};
-use crate::priority::{defer_this_thread, lower_this_thread};
+use crate::priority::{GivesWay, defer_this_thread};
 use crate::record::Outcome;
 use crate::recording::Recording;
 use crate::refinery::Refinery;
@@ -68,6 +68,7 @@ impl Channels {
 pub(crate) struct Run<'r> {
     /// How much history stays.
     pub(crate) keep: Option<Keep>,
+    pub(crate) gives_way: GivesWay,
     pub(crate) source: &'r mut dyn Source,
     pub(crate) progress: &'r dyn Progress,
     /// Waits for the command: its status and when it ended, CLOCK_MONOTONIC ns.
@@ -83,7 +84,7 @@ impl Run<'_> {
         channels: Channels,
         process: &Process,
     ) -> (ExitStatus, Result<(), String>) {
-        let (progress, keep) = (self.progress, self.keep);
+        let (progress, keep, gives_way) = (self.progress, self.keep, self.gives_way);
         let (reconciled, done) = bounded(1);
         let inputs = Inputs {
             progress,
@@ -93,7 +94,7 @@ impl Run<'_> {
         };
         std::thread::scope(|scope| {
             let pipeline = || {
-                lower_this_thread();
+                gives_way.settle_this_thread();
                 let result = pipeline(recording, inputs, process, keep);
                 if let Err(text) = &result {
                     progress.fault(text);

@@ -27,8 +27,9 @@ use crate::probe;
 use crate::scope::Scope;
 use crate::watchdog::Watchdog;
 
-/// Bytes of records that may wait to be applied before the ring is left to fill.
-const HELD: usize = 16 << 20;
+/// This part of the ring's size may wait beside it to be applied: one by how much. With more
+/// the ring is left to fill.
+const BESIDE: usize = 4;
 /// A canary that was not heard by then is sent once more.
 const CANARY: Duration = Duration::from_millis(250);
 /// Records that are taken in one turn.
@@ -252,6 +253,7 @@ impl Source for Kernel {
             done: done_sender,
             stop: Arc::clone(&stop),
             waiting: Arc::default(),
+            bound: usize::try_from(self.wishes.ring_bytes).unwrap_or(usize::MAX) / BESIDE,
             held: self.held.clone(),
             told: Stats::default(),
             left: false,
@@ -322,6 +324,8 @@ struct Drain {
     stop: Arc<AtomicBool>,
     /// Bytes of records that wait to be applied.
     waiting: Arc<AtomicUsize>,
+    /// From so many on the ring is left to fill.
+    bound: usize,
     held: HeldBack,
     /// What was counted when losses and stops were last seen to.
     told: Stats,
@@ -336,7 +340,7 @@ impl Drain {
     fn run(mut self) {
         while !self.stop.load(Ordering::SeqCst) {
             // Where whoever applies the records is behind, they wait in the ring.
-            let room = self.waiting.load(Ordering::Relaxed) < HELD;
+            let room = self.waiting.load(Ordering::Relaxed) < self.bound;
             let drained = if room { self.drain() } else { 0 };
             let empty = room && drained < TURN;
             if empty || self.counted.elapsed() > COUNT {

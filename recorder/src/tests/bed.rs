@@ -9,6 +9,7 @@ use diffkeeper_store::{Paths, SessionReader, Store};
 use crate::baseline::{self, Progress};
 use crate::host;
 use crate::observation::monotonic;
+use crate::priority::GivesWay;
 use crate::probe;
 use crate::recording::Recording;
 use crate::run::{Channels, Run, finish};
@@ -63,6 +64,7 @@ impl Bed {
         let root = self.root();
         let run = Run {
             keep: None,
+            gives_way: GivesWay::Trace,
             source: &mut *source,
             progress: &Quiet,
             wait: &mut || {
