@@ -34,10 +34,16 @@ fn fill(env: &Env, files: usize, len: usize) {
     }
 }
 
+/// The seconds that a command takes, with nothing of others left to be written to the disk.
+fn alone(command: &mut Command) -> f64 {
+    rustix::fs::sync();
+    side::seconds(|| run(command).expect(0))
+}
+
 fn restore(env: &Env, to: &Path) -> f64 {
     let mut command = env.command("restore");
     command.arg("--delete").arg("--to").arg(to);
-    side::seconds(|| run(&mut command).expect(0))
+    alone(&mut command)
 }
 
 /// Restore against copy, in turn, each into a fresh directory.
@@ -54,7 +60,7 @@ fn from_nothing() {
                 cp.arg("-a")
                     .arg(env.tree())
                     .arg(env.base().join(format!("cp-{round}")));
-                theirs.push(side::seconds(|| run(&mut cp).expect(0)));
+                theirs.push(alone(&mut cp));
             } else {
                 ours.push(restore(&env, &to(round)));
             }
@@ -76,7 +82,7 @@ fn unchanged(env: &Env, to: &Path) {
         let mut find = Command::new("find");
         find.arg(to)
             .args(["-printf", "%p %y %m %U %G %s %T@ %C@ %l\\n"]);
-        theirs.push(side::seconds(|| run(&mut find).expect(0)));
+        theirs.push(alone(&mut find));
     }
     side::compare_line("nothing changed / find -printf", &ours, &theirs, 2.0);
 }
@@ -92,7 +98,7 @@ fn small() {
         let mut cp = Command::new("cp");
         cp.arg("-a").arg(env.tree());
         cp.arg(env.base().join(format!("small-cp-{round}")));
-        theirs.push(side::seconds(|| run(&mut cp).expect(0)));
+        theirs.push(alone(&mut cp));
     }
     side::at_most_line("61 files, 10 MB", side::median(&ours) * 1e3, "ms", 20.0);
     let theirs = side::median(&theirs) * 1e3;

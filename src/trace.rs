@@ -20,13 +20,28 @@ use crate::output::{counted, grouped, path_text, plain, warn};
 /// Whatever keeps it from being opened.
 pub(crate) fn open(config: &Config, purpose: &str) -> Result<Store, CliError> {
     let store = Store::open(&config.state_dir, purpose)?;
+    warn_if_damaged(&store);
+    Ok(store)
+}
+
+/// Opens the store for the rest of the process, which reads each content once: to close in
+/// order what was only read would take about as long as to open it.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_once(config: &Config, purpose: &str) -> Result<&'static Store, CliError> {
+    let store = Store::open_once(&config.state_dir, purpose)?;
+    warn_if_damaged(&store);
+    Ok(Box::leak(Box::new(store)))
+}
+
+fn warn_if_damaged(store: &Store) {
     if let Some(damage) = store.damage() {
         warn(format_args!(
             "{}: what can be read is shown; `diffkeeper verify` lists the damage",
             plain(&damage)
         ));
     }
-    Ok(store)
 }
 
 /// The state directory holds the trace and nothing else; `option` named `out`.

@@ -34,8 +34,8 @@ pub(crate) fn run(args: &cli::Export, config: &Config) -> Result<ExitCode, CliEr
         supply: Some(supply::of(&args.from)?).filter(|supply| !supply.is_empty()),
     };
     trace::refuse_inside("--out", &args.out, &config.state_dir)?;
-    let store = trace::open(config, "export")?;
-    let reader = trace::session(&store, args.session)?;
+    let store = trace::open_once(config, "export")?;
+    let reader = trace::session(store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
     let snapshot = reader.salvage(at)?;
     let progress = Progress::new(config, "exporting");

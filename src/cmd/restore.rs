@@ -30,8 +30,8 @@ pub(crate) fn run(args: &cli::Restore, config: &Config) -> Result<ExitCode, CliE
     let when = config::when(&args.time)?;
     trace::refuse_inside("--to", &args.to, &config.state_dir)?;
     let supply = supply_of(args)?;
-    let store = trace::open(config, "restore")?;
-    let reader = trace::session(&store, args.session)?;
+    let store = trace::open_once(config, "restore")?;
+    let reader = trace::session(store, args.session)?;
     let at = trace::seq_of(&reader, &when)?;
     if !(args.dry_run || args.json)
         && let Some(names) = untouched(&reader, at, &args.to)

@@ -65,6 +65,25 @@ pub(crate) enum Db {
     Pages(Box<dyn Pages>),
 }
 
+/// How contents are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Here and there, and again.
+    Again,
+    /// Each once: those that were read would be kept in vain, each in memory of its own.
+    Once,
+}
+
+impl Reading {
+    /// What the engine may keep of what was read, bytes.
+    const fn cache(self) -> u64 {
+        match self {
+            Self::Again => CACHE,
+            Self::Once => PASSING_CACHE,
+        }
+    }
+}
+
 /// An open database.
 pub(crate) struct Engine {
     path: PathBuf,
@@ -82,6 +101,8 @@ const MEMTABLE: u64 = 8 << 20;
 /// A key under which nothing stands.
 const NOTHING: &str = "nothing";
 const CACHE: u64 = 8 << 20;
+/// As much as the records need that lead to contents.
+const PASSING_CACHE: u64 = 1 << 20;
 const JOURNAL: u64 = 64 << 20;
 /// Blobs from this size on live outside the tree, so that compactions leave them alone.
 const SEPARATE: u32 = 1024;
@@ -106,7 +127,12 @@ fn options(space: Space) -> KeyspaceCreateOptions {
 impl Db {
     /// Opens or creates the database in `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
-        Engine::open(path).map(Self::Engine)
+        Self::open_for(path, Reading::Again)
+    }
+
+    /// The same, for a way of reading.
+    pub(crate) fn open_for(path: &Path, reading: Reading) -> Result<Self, DbError> {
+        Engine::open(path, reading).map(Self::Engine)
     }
 
     /// Closes in order; see [`Engine::close`].
@@ -259,12 +285,12 @@ impl Db {
 }
 
 impl Engine {
-    fn open(path: &Path) -> Result<Self, DbError> {
+    fn open(path: &Path, reading: Reading) -> Result<Self, DbError> {
         files::check(path)?;
         files::clear_unfinished(path)?;
         let database = guard(|| {
             let builder = Database::builder(path)
-                .cache_size(CACHE)
+                .cache_size(reading.cache())
                 .worker_threads(2)
                 .max_journaling_size(JOURNAL)
                 .journal_compression(CompressionType::Lz4);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::content::{self, ContentError, Prepared};
-use crate::db::{Db, DbError, Durability, Pages, Space};
+use crate::db::{Db, DbError, Durability, Pages, Reading, Space};
 use crate::encode::decode_session;
 use crate::error::StoreError;
 use crate::key::{self, SessionPart};
@@ -40,7 +40,7 @@ impl Store {
     pub fn create(path: &Path, purpose: &str) -> Result<Self, StoreError> {
         let dir = StateDir::create(path, purpose)?;
         let reserve = dir.reserve();
-        let mut store = Self::with(dir)?;
+        let mut store = Self::with(dir, Reading::Again)?;
         store.reserve = Some(Reserve::take(reserve));
         Ok(store)
     }
@@ -59,6 +59,18 @@ impl Store {
     /// # Errors
     /// As [`Store::own`].
     pub fn open(path: &Path, purpose: &str) -> Result<Self, StoreError> {
+        Self::open_for(path, purpose, Reading::Again)
+    }
+
+    /// The same for who reads every content once.
+    ///
+    /// # Errors
+    /// As [`Store::own`].
+    pub fn open_once(path: &Path, purpose: &str) -> Result<Self, StoreError> {
+        Self::open_for(path, purpose, Reading::Once)
+    }
+
+    fn open_for(path: &Path, purpose: &str, reading: Reading) -> Result<Self, StoreError> {
         if path.is_file() {
             return Ok(Self::of_pages(PackFile::open(path)?));
         }
@@ -67,7 +79,7 @@ impl Store {
             let refused = match StateDir::open(path, purpose, Duration::ZERO) {
                 // While it is recorded under sudo, its lock is not the reader's to look at.
                 Err(error) if error.is_locked() || error.is_denied() => error,
-                opened => return Self::with(opened?),
+                opened => return Self::with(opened?, reading),
             };
             if let Ok(client) = Client::connect(path) {
                 return Ok(Self::of_pages(client));
@@ -119,14 +131,14 @@ impl Store {
     /// # Errors
     /// An absent, foreign, newer, locked or damaged directory.
     pub fn own(path: &Path, purpose: &str) -> Result<Self, StoreError> {
-        Self::with(StateDir::open(path, purpose, PATIENCE)?)
+        Self::with(StateDir::open(path, purpose, PATIENCE)?, Reading::Again)
     }
 
-    fn with(dir: StateDir) -> Result<Self, StoreError> {
+    fn with(dir: StateDir, reading: Reading) -> Result<Self, StoreError> {
         // A recorder that was killed leaves its reserve behind.
         let _ = std::fs::remove_file(dir.reserve());
         prune::clear(dir.path());
-        let db = Db::open(&dir.db())?;
+        let db = Db::open_for(&dir.db(), reading)?;
         let marks = Marks::new(dir.marks());
         let known = marks.read()?;
         let losses = loss::losses(&db, &known.marks)?;
