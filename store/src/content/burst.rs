@@ -144,11 +144,9 @@ impl Burst {
             new_length: new,
         } = change;
         let (cut, grown) = (old.min(new), old.max(new));
-        for (start, end) in [(start, end), (cut, grown)] {
-            self.since.add(start, end, 0);
-            self.touched.add(start, end, JOIN);
-            self.zeros.remove(start, end);
-            self.drop_pieces(start, end);
+        self.touch(start, end);
+        if cut < start || end < grown {
+            self.touch(cut, grown);
         }
         if new > old {
             self.zeros.add(old, new, 0);
@@ -156,9 +154,19 @@ impl Burst {
         }
     }
 
-    /// Notes that `data` stands at `offset` now.
+    fn touch(&mut self, start: u64, end: u64) {
+        self.since.add(start, end, 0);
+        self.touched.add(start, end, JOIN);
+        self.zeros.remove(start, end);
+        self.drop_pieces(start, end);
+    }
+
+    /// Notes that `data`, which was noted as a change, stands at `offset` now.
     pub(super) fn place(&mut self, offset: u64, data: &Data, bounds: &Bounds) {
         let pieces = Piece::of(offset, data, bounds);
+        if pieces.is_empty() {
+            return;
+        }
         self.drop_pieces(offset, offset.saturating_add(data.len()));
         let at = self.pieces.partition_point(|piece| piece.offset < offset);
         self.pieces.splice(at..at, pieces);
@@ -181,7 +189,8 @@ impl Burst {
     }
 
     fn drop_pieces(&mut self, start: u64, end: u64) {
-        if start < end {
+        let last = self.pieces.last().map_or(0, Piece::end);
+        if start < end && start < last {
             let from = self.pieces.partition_point(|piece| piece.end() <= start);
             let to = self.pieces.partition_point(|piece| piece.offset < end);
             self.pieces.drain(from..to.max(from));

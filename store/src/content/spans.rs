@@ -17,10 +17,20 @@ impl Spans {
             return;
         }
         let (from, to) = self.between(start.saturating_sub(join), end.saturating_add(join));
-        let joined = self.0.get(from..to).unwrap_or_default();
-        let start = joined.first().map_or(start, |first| first.0.min(start));
-        let end = joined.last().map_or(end, |last| last.1.max(end));
-        self.0.splice(from..to, [(start, end)]);
+        let last = to.checked_sub(1).filter(|last| *last >= from);
+        let end = last.map_or(end, |last| self.end_of(last).max(end));
+        // Mostly a write goes on where the one before it ended: one range grows.
+        match self.0.get_mut(from).filter(|_| last.is_some()) {
+            None => self.0.insert(from, (start, end)),
+            Some(first) => {
+                *first = (first.0.min(start), end);
+                self.0.drain(from + 1..to);
+            }
+        }
+    }
+
+    fn end_of(&self, index: usize) -> u64 {
+        self.0.get(index).map_or(0, |span| span.1)
     }
 
     /// Takes a range out.
@@ -30,6 +40,9 @@ impl Spans {
         }
         let (from, to) = self.between(start, end);
         let cut = self.0.get(from..to).unwrap_or_default();
+        if cut.is_empty() {
+            return;
+        }
         let before = cut.first().map(|first| (first.0, first.1.min(start)));
         let after = cut.last().map(|last| (last.0.max(end), last.1));
         let kept = before.into_iter().chain(after).filter(|(a, b)| a < b);

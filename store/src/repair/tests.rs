@@ -5,10 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::repair;
+use crate::content::Seen;
+use crate::db::Space;
+use crate::key::{self, SessionPart};
 use crate::model::{
-    Backend, FileId, GapReason, Kind, Node, NodeIdent, Op, OpKind, Place, Seq, Session, SessionId,
-    Timestamp, UnixTime,
+    Backend, FileId, GapReason, Kind, Node, NodeIdent, Op, OpKind, Place, Provenance, Seq, Session,
+    SessionId, Timestamp, UnixTime, VersionRef,
 };
+use crate::policy::Load;
 use crate::verify::verify;
 use crate::{Change, DbError, Record, Store, StoreError};
 
@@ -307,4 +311,90 @@ fn a_table_that_is_gone_takes_only_what_stood_on_it() {
 fn repair_again(state: &Path, store: Store) -> Vec<super::Cut> {
     drop(store);
     repair(state).unwrap().cut
+}
+
+/// Four writes to a file, after two of which a directory is made: one batch, and so one burst.
+fn interrupted_burst(state: &Path) -> FileId {
+    let store = Store::create(state, "record").unwrap();
+    let mut writer = store.begin(&session(ID)).unwrap();
+    let (_, file, mut changes) = named(0);
+    for change in &mut changes {
+        if let Change::Node { node, .. } = change {
+            node.kind = Kind::File;
+        }
+    }
+    changes.push(Change::Node {
+        file: FileId::TOP,
+        node: dir(Vec::new()),
+    });
+    let seen = Seen {
+        mtime: UnixTime::default(),
+        sparse: false,
+        provenance: Provenance::Captured,
+        load: Load::Calm,
+    };
+    let content = writer.encode(file, b"", seen).unwrap().unwrap();
+    changes.push(Change::Content { file, content });
+    writer.baseline(changes).unwrap();
+    writer.baseline_done().unwrap();
+    let event = |file, op, changes| Record {
+        time: Timestamp(0),
+        process: None,
+        file: Some(file),
+        op,
+        changes,
+    };
+    for number in 0..4 {
+        if number == 2 {
+            let (place, dir, changes) = named(9);
+            writer
+                .append(event(dir, Op::Mkdir(place), changes))
+                .unwrap();
+        }
+        let (offset, size) = (number * 3, number * 3 + 3);
+        let content = writer.capture(file, seen, (offset, b"abc", size)).unwrap();
+        let content = content.unwrap();
+        let changes = vec![Change::Content { file, content }];
+        let op = Op::Write {
+            offset,
+            len: 3,
+            size,
+        };
+        writer.append(event(file, op, changes)).unwrap();
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    store.close().unwrap();
+    file
+}
+
+#[test]
+fn a_burst_is_cut_where_the_trace_is() {
+    let state = tempfile::tempdir().unwrap();
+    let file = interrupted_burst(state.path());
+    let store = Store::open(state.path(), "test").unwrap();
+    let records = store.db.range(Space::Version, ..).count();
+    assert_eq!(records, 2, "the first content and the burst");
+    let mut batch = store.db.batch();
+    batch.remove(Space::Node, key::file_at(ID, FileId(11), Seq(3)));
+    // Only a session that has less than its mark says is looked through.
+    batch.remove(Space::Session, key::session(ID, SessionPart::Progress));
+    batch.commit().unwrap();
+    store.close().unwrap();
+    let report = repair(state.path()).unwrap();
+    assert_eq!(report.cut[0].kept, Some(Seq(2)));
+    let store = Store::open(state.path(), "test").unwrap();
+    assert_eq!(verify(&store, None, &()).unwrap().findings, []);
+    let reader = store.session(Some(ID)).unwrap();
+    for (seq, expected) in [
+        (0, b"".as_slice()),
+        (1, b"abc"),
+        (2, b"abcabc"),
+        (3, b"abcabc"),
+    ] {
+        let (at, _) = reader.version_at(file, Seq(seq)).unwrap().unwrap();
+        let mut content = reader.content(VersionRef { file, seq: at }).unwrap();
+        assert_eq!(content.to_vec(64).unwrap().unwrap(), expected, "{seq}");
+    }
+    assert_eq!(repair_again(state.path(), store), []);
 }
