@@ -110,7 +110,7 @@ fn an_agent_gets_as_much_of_a_processor_as_its_command() {
     let mut record = env.command("record");
     record.arg("--watch").arg(env.tree());
     let (recorders, command) = niceness(&env, record);
-    assert!(recorders > command, "{recorders} {command}");
+    assert_eq!(recorders, (command + 10).min(19));
 }
 
 #[test]
