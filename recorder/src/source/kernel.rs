@@ -27,8 +27,8 @@ use crate::probe;
 use crate::scope::Scope;
 use crate::watchdog::Watchdog;
 
-/// This part of the ring's size may wait beside it to be applied: one by how much. With more
-/// the ring is left to fill.
+/// As many bytes of records as the ring has, divided by this, may wait beside it to be applied.
+/// With more the ring is left to fill.
 const BESIDE: usize = 4;
 /// A canary that was not heard by then is sent once more.
 const CANARY: Duration = Duration::from_millis(250);

@@ -161,7 +161,7 @@ impl Burst {
         self.drop_pieces(start, end);
     }
 
-    /// Notes that `data`, which was noted as a change, stands at `offset` now.
+    /// Notes that `data` stands at `offset` now. Each of its bytes was noted when it changed.
     pub(super) fn place(&mut self, offset: u64, data: &Data, bounds: &Bounds) {
         let pieces = Piece::of(offset, data, bounds);
         if pieces.is_empty() {

@@ -17,20 +17,16 @@ impl Spans {
             return;
         }
         let (from, to) = self.between(start.saturating_sub(join), end.saturating_add(join));
-        let last = to.checked_sub(1).filter(|last| *last >= from);
-        let end = last.map_or(end, |last| self.end_of(last).max(end));
+        let joined = self.0.get_mut(from..to).unwrap_or_default();
+        let end = joined.last().map_or(end, |last| last.1.max(end));
         // Mostly a write goes on where the one before it ended: one range grows.
-        match self.0.get_mut(from).filter(|_| last.is_some()) {
+        match joined.first_mut() {
             None => self.0.insert(from, (start, end)),
             Some(first) => {
                 *first = (first.0.min(start), end);
                 self.0.drain(from + 1..to);
             }
         }
-    }
-
-    fn end_of(&self, index: usize) -> u64 {
-        self.0.get(index).map_or(0, |span| span.1)
     }
 
     /// Takes a range out.
