@@ -71,6 +71,15 @@ fn start(env: &Env, backend: &str, args: &[&str]) -> Child {
         .unwrap()
 }
 
+/// Waits until a server answers, which it cannot once it has ended.
+fn until_up(env: &Env, server: &mut Child, what: &str, mut ready: impl FnMut() -> bool) {
+    until(what, || {
+        let ended = server.try_wait().unwrap();
+        assert!(ended.is_none(), "{ended:?} before {what}: {}", log(env));
+        ready()
+    });
+}
+
 /// Everything that descends from a process, itself first.
 fn family(first: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -193,9 +202,9 @@ fn redis_rounds(backend: &str) {
     ];
     let (mut next, mut expected) = (1_u64, 0_u64);
     for round in 0..=rounds() {
-        let server = start(&env, backend, &args);
+        let mut server = start(&env, backend, &args);
         let mut client = None;
-        until("redis answers", || {
+        until_up(&env, &mut server, "redis answers", || {
             client = Redis::connect(port.parse().unwrap());
             client.is_some()
         });
@@ -289,8 +298,10 @@ fn nginx_serves_the_configuration_that_it_had() {
     };
     let mut word = "first".to_owned();
     for round in 0..=rounds() {
-        let server = start(&env, "notify", &args);
-        until("nginx answers as before", || answers(&word));
+        let mut server = start(&env, "notify", &args);
+        until_up(&env, &mut server, "nginx answers as before", || {
+            answers(&word)
+        });
         word = format!("round {round}");
         let new = env.tree().join("nginx.conf.new");
         fs::write(&new, config(&word)).unwrap();
@@ -453,9 +464,7 @@ impl Postgres {
                 "max_wal_size=64MB",
             ],
         );
-        until("postgres answers", || {
-            let ended = server.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended by itself: {ended:?}");
+        until_up(&self.env, &mut server, "postgres answers", || {
             run(self.client("psql").args(["-c", "select 1", "postgres"])).code() == Some(0)
         });
         server
